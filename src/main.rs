@@ -1,0 +1,2 @@
+//! eksd
+fn main() {}

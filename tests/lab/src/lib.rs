@@ -1,0 +1,1 @@
+//! Stands in for AWS and an EKS cluster.
