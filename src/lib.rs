@@ -1,1 +1,6 @@
-//! eksd
+//! eksd keeps AWS sessions and EKS access alive, and tells people before they end.
+//!
+//! Rooms, in reading order; ARCHITECTURE.md says what each promises.
+
+pub mod model;
+pub mod report;

@@ -1,0 +1,119 @@
+//! How every failure reaches people: one [`Report`], the same on terminal, JSON, socket and notice.
+
+use serde::{Deserialize, Serialize};
+
+/// A stable name for a condition. Scripts and searches use it; a code is never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// No profile of that name.
+    UnknownProfile,
+    /// No cluster of that alias or id is registered.
+    UnknownCluster,
+    /// A line of an AWS file could not be used.
+    ConfigBroken,
+    /// The profile cannot work as written.
+    Misconfigured,
+    /// The profile begins at a source that this version cannot serve.
+    SourceUnsupported,
+    /// The root session has ended or was refused; a person must log in.
+    NeedsLogin,
+    /// An MFA code is needed.
+    NeedsMfa,
+    /// Temporary keys that cannot be renewed have ended.
+    Expired,
+    /// AWS could not be reached, or answered nonsense.
+    Unreachable,
+    /// AWS asked to slow down.
+    Throttled,
+    /// AWS knows the caller and refuses: role not assigned, trust policy, no permission.
+    AccessDenied,
+    /// AWS refused the request for another reason.
+    AwsRefused,
+    /// `DescribeCluster` found nothing of that name in that region.
+    ClusterNotFound,
+    /// The cluster exists but cannot be used now (being created, deleted, failed).
+    ClusterNotReady,
+    /// A login was started and did not end well.
+    LoginFailed,
+    /// The person, or the directory, said no.
+    LoginDenied,
+    /// Nobody finished the login in time.
+    LoginTimeout,
+    /// No agent, and none could be started.
+    AgentUnavailable,
+    /// The agent gave no answer in time.
+    AgentSilent,
+    /// Agent and client do not speak the same protocol.
+    ProtocolMismatch,
+    /// A request that the agent does not understand.
+    BadRequest,
+    /// `config.toml` has a key or value that is not known.
+    SettingsInvalid,
+    /// A file or folder could not be read.
+    ReadFailed,
+    /// A file or folder could not be written.
+    WriteFailed,
+    /// A folder or file is owned by, or open to, somebody else.
+    UnsafePath,
+    /// A command line that makes no sense.
+    Usage,
+    /// A bug.
+    Internal,
+}
+
+impl Code {
+    /// Returns the exit code of a command that fails with this report: 2 for usage and
+    /// configuration, 3 where no agent could be had, else 1.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::UnknownProfile
+            | Self::UnknownCluster
+            | Self::ConfigBroken
+            | Self::Misconfigured
+            | Self::SettingsInvalid
+            | Self::Usage => 2,
+            Self::AgentUnavailable | Self::AgentSilent | Self::ProtocolMismatch => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// What happened, why, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The condition's stable name.
+    pub code: Code,
+    /// One line, no capital, no period.
+    pub what: String,
+    /// Causes, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
+    /// What to do: a command where there is one.
+    pub fix: String,
+}
+
+impl Report {
+    /// Builds a report without causes.
+    pub fn new(code: Code, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { code, what: what.into(), why: Vec::new(), fix: fix.into() }
+    }
+
+    /// Adds a cause.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why.push(why.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Report {
+    /// The form for terminals: `error:`, `because:` and `fix:` lines, without a final newline.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "error: {}", self.what)?;
+        for why in &self.why {
+            write!(f, "\n  because: {why}")?;
+        }
+        write!(f, "\n  fix: {}", self.fix)
+    }
+}
