@@ -2,5 +2,6 @@
 //!
 //! Rooms, in reading order; ARCHITECTURE.md says what each promises.
 
+pub mod ipc;
 pub mod model;
 pub mod report;

@@ -6,6 +6,7 @@
 pub mod chain;
 mod credentials;
 mod profile;
+pub mod prompt;
 mod secret;
 pub mod text;
 
