@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{
+    ChainError, ProfileName,
+    text::{printable, printable_sentence},
+};
+
 /// A stable name for a condition. Scripts and searches use it; a code is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -104,6 +109,55 @@ impl Report {
     pub fn because(mut self, why: impl Into<String>) -> Self {
         self.why.push(why.into());
         self
+    }
+}
+
+impl Report {
+    /// Says why profile `name` cannot work as written.
+    pub fn of_chain(name: &str, error: &ChainError) -> Self {
+        let shown = printable(name);
+        let broken = |fix: String| {
+            let what = format!("profile `{shown}` cannot work as written");
+            Self::new(Code::Misconfigured, what, fix)
+                .because(printable_sentence(&error.to_string()))
+        };
+        let meant = |near: &Option<ProfileName>| {
+            near.as_ref().map(|near| format!("did you mean `{}`?", printable(near.as_str())))
+        };
+        match error {
+            ChainError::UnknownProfile { near, .. } => Self::new(
+                Code::UnknownProfile,
+                printable_sentence(&error.to_string()),
+                meant(near).unwrap_or_else(|| {
+                    "`eksd status --all` lists the profiles that eksd found".to_owned()
+                }),
+            ),
+            ChainError::MissingSource { near, origin, .. } => {
+                broken(meant(near).unwrap_or_else(|| format!("mend `source_profile` at {origin}")))
+            }
+            ChainError::Loop { origin, .. } | ChainError::TooDeep { origin } => {
+                broken(format!("mend `source_profile` at {origin}"))
+            }
+            ChainError::SourceCount { origin } => broken(format!(
+                "leave one of `source_profile` and `credential_source` near {origin}"
+            )),
+            ChainError::UnknownCredentialSource { origin, .. } => {
+                broken(format!("mend `credential_source` at {origin}"))
+            }
+            ChainError::MissingSsoSession { name, origin } => broken(format!(
+                "add a section `[sso-session {}]`, or mend the name at {origin}",
+                printable(name)
+            )),
+            ChainError::MissingKey { key, origin } => {
+                broken(format!("add `{key}` to the section at {origin}"))
+            }
+            ChainError::MixedSso { key, origin, .. } => {
+                broken(format!("remove `{key}` at {origin}: the sso-session has it"))
+            }
+            ChainError::NoCredentials { origin } => broken(format!(
+                "add `sso_session`, `role_arn` or another source of credentials at {origin}"
+            )),
+        }
     }
 }
 

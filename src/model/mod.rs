@@ -5,10 +5,18 @@
 
 pub mod chain;
 mod credentials;
+#[cfg(feature = "agent")]
+pub mod kubeconfig;
+pub mod notice;
+pub mod plan;
+pub mod policy;
 mod profile;
 pub mod prompt;
 mod secret;
+pub mod session;
+pub mod status;
 pub mod text;
+mod transition;
 
 pub use chain::{Chain, ChainError, LoginKey, Reach, RoleHop, Source, SsoLogin};
 pub use credentials::{Credentials, Registration, SsoToken};

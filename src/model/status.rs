@@ -1,0 +1,309 @@
+//! What a person may see of a profile at `now`: its phase, and until when it is good.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    Chain, ChainError, Credentials, LoginKey, Source,
+    plan::Sessions,
+    policy::Policy,
+    session::{Activity, Session, SessionKey},
+};
+use crate::report::{Code, Report};
+
+/// The one word for how a profile is.
+///
+/// | phase | means |
+/// | --- | --- |
+/// | fresh | credentials are held, or to be had at once, and no person is needed soon |
+/// | renewing | a refresh is in flight |
+/// | expiring | a person will be needed within the first notice threshold |
+/// | degraded | AWS cannot be reached or throttles; served until the true end |
+/// | needs-login | the root session is over; `eksd login` mends it |
+/// | needs-mfa | an MFA code is needed |
+/// | expired | temporary keys that eksd cannot renew have ended |
+/// | misconfigured | cannot work as written, or AWS refuses it; the report says why |
+/// | idle | renewable, not in use, nothing held |
+/// | static | long-lived keys |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table above is their documentation")]
+pub enum Phase {
+    Fresh,
+    Renewing,
+    Expiring,
+    Degraded,
+    NeedsLogin,
+    NeedsMfa,
+    Expired,
+    Misconfigured,
+    Idle,
+    Static,
+}
+
+impl Phase {
+    /// Returns the phase as it is shown everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Renewing => "renewing",
+            Self::Expiring => "expiring",
+            Self::Degraded => "degraded",
+            Self::NeedsLogin => "needs-login",
+            Self::NeedsMfa => "needs-mfa",
+            Self::Expired => "expired",
+            Self::Misconfigured => "misconfigured",
+            Self::Idle => "idle",
+            Self::Static => "static",
+        }
+    }
+}
+
+/// How sure an instant is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confidence {
+    /// AWS said so.
+    Exact,
+    /// From the settings.
+    Estimated,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Confidence {
+    /// Returns the word shown in JSON and in prompt lines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Estimated => "estimated",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// When a root session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootEnd {
+    /// The instant; `None` where nobody knows.
+    pub ends_at: Option<Timestamp>,
+    /// How sure it is.
+    pub confidence: Confidence,
+}
+
+impl RootEnd {
+    /// Nobody knows.
+    pub const UNKNOWN: Self = Self { ends_at: None, confidence: Confidence::Unknown };
+
+    fn exact(ends_at: Timestamp) -> Self {
+        Self { ends_at: Some(ends_at), confidence: Confidence::Exact }
+    }
+}
+
+/// What is known of an Identity Center sign-in besides its token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoginFacts {
+    /// When the person logged in.
+    pub logged_in_at: Option<Timestamp>,
+    /// How long a session lasts, from the settings.
+    pub length: Option<Duration>,
+    /// When the client registration ends; the token cannot be refreshed after it.
+    pub registration_expires_at: Option<Timestamp>,
+}
+
+/// Returns when a sign-in ends.
+///
+/// No AWS call says when an Identity Center session ends. A token without refresh token ends
+/// with itself; else the settings may say how long a session lasts; else nobody knows. An
+/// estimate that has passed while the session still lives was wrong, and is not repeated.
+pub fn root_end(login: &Session, facts: LoginFacts, now: Timestamp) -> RootEnd {
+    match login.held {
+        Some(held) if !login.renewable => return RootEnd::exact(held.expires_at),
+        _ => {}
+    }
+    let estimate = facts
+        .logged_in_at
+        .zip(facts.length)
+        .and_then(|(from, length)| from.checked_add(length).ok())
+        .filter(|end| now < *end);
+    match (estimate, facts.registration_expires_at) {
+        (Some(estimate), Some(exact)) if exact < estimate => RootEnd::exact(exact),
+        (Some(estimate), _) => {
+            RootEnd { ends_at: Some(estimate), confidence: Confidence::Estimated }
+        }
+        (None, _) => RootEnd::UNKNOWN,
+    }
+}
+
+/// A profile as a person may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The one word.
+    pub phase: Phase,
+    /// The first instant at which a person will be needed.
+    pub end: RootEnd,
+    /// When `end` comes inside the first notice threshold.
+    pub expiring_at: Option<Timestamp>,
+    /// End of the credentials held now.
+    pub credentials_expire_at: Option<Timestamp>,
+    /// Whether it is kept warm.
+    pub in_use: bool,
+    /// What is wrong.
+    pub report: Option<Report>,
+}
+
+impl View {
+    fn new(phase: Phase) -> Self {
+        Self {
+            phase,
+            end: RootEnd::UNKNOWN,
+            expiring_at: None,
+            credentials_expire_at: None,
+            in_use: false,
+            report: None,
+        }
+    }
+}
+
+/// Everything a view is made from.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    /// All sessions.
+    pub sessions: &'a Sessions,
+    /// What is known of each sign-in.
+    pub facts: &'a dyn Fn(&LoginKey) -> LoginFacts,
+    /// The figures.
+    pub policy: &'a Policy,
+    /// The instant.
+    pub now: Timestamp,
+}
+
+/// Returns the view of the profile `name`.
+pub fn view(name: &str, chain: Result<&Chain, &ChainError>, seen: Seen<'_>) -> View {
+    let chain = match chain {
+        Ok(chain) => chain,
+        Err(error) => {
+            let report = Some(Report::of_chain(name, error));
+            return View { report, ..View::new(Phase::Misconfigured) };
+        }
+    };
+    if let Some(report) = unsupported(chain) {
+        let phase = match report.code {
+            Code::NeedsMfa => Phase::NeedsMfa,
+            _ => Phase::Misconfigured,
+        };
+        return View { report: Some(report), ..View::new(phase) };
+    }
+    let mut view = match &chain.source {
+        Source::Keys(keys) if chain.hops.is_empty() => {
+            View::new(if keys.are_temporary() { Phase::Fresh } else { Phase::Static })
+        }
+        _ => of_sessions(name, chain, seen),
+    };
+    if let Source::Keys(Credentials { expires_at: Some(expires_at), .. }) = chain.source {
+        limit_by_keys(&mut view, expires_at, seen);
+    }
+    view
+}
+
+/// Returns why this version cannot serve the chain, if it cannot.
+pub fn unsupported(chain: &Chain) -> Option<Report> {
+    let name = &chain.profile;
+    if let Source::Unsupported { kind, origin } = &chain.source {
+        return Some(
+            Report::new(
+                Code::SourceUnsupported,
+                format!("profile `{name}` gets its credentials from `{kind}`, which eksd does not serve yet"),
+                "use the profile with the AWS tools directly",
+            )
+            .because(format!("{origin}: `{kind}`")),
+        );
+    }
+    let hop = chain.hops.iter().find(|hop| hop.mfa_serial.is_some())?;
+    Some(
+        Report::new(
+            Code::NeedsMfa,
+            format!("profile `{name}` needs an MFA code, which eksd cannot ask for yet"),
+            "use the profile with the AWS tools directly",
+        )
+        .because(format!("{}: role `{}` has an `mfa_serial`", hop.origin, hop.role_arn)),
+    )
+}
+
+/// The keys in the file are the root session: nothing below them outlives them for long.
+fn limit_by_keys(view: &mut View, expires_at: Timestamp, seen: Seen<'_>) {
+    view.credentials_expire_at.get_or_insert(expires_at);
+    set_end(view, RootEnd::exact(expires_at), seen);
+    if expires_at <= seen.now {
+        view.phase = Phase::Expired;
+        view.report = Some(Report::new(
+            Code::Expired,
+            "the temporary keys in the file have ended",
+            "run the tool that wrote them again",
+        ));
+    }
+}
+
+fn set_end(view: &mut View, end: RootEnd, seen: Seen<'_>) {
+    view.end = end;
+    view.expiring_at = end.ends_at.and_then(|at| at.checked_sub(seen.policy.first_notice()).ok());
+    if view.expiring_at.is_some_and(|at| at <= seen.now)
+        && matches!(view.phase, Phase::Fresh | Phase::Renewing | Phase::Idle)
+    {
+        view.phase = Phase::Expiring;
+    }
+}
+
+fn of_sessions(name: &str, chain: &Chain, seen: Seen<'_>) -> View {
+    let specs = chain.specs();
+    let path: Vec<&Session> =
+        specs.iter().filter_map(|spec| seen.sessions.get(&spec.key)).collect();
+    let leaf = specs.last().and_then(|spec| seen.sessions.get(&spec.key));
+    let held = leaf.filter(|leaf| leaf.is_good(seen.now)).and_then(|leaf| leaf.held);
+
+    let mut view = View::new(phase_of(&path, leaf, seen.now));
+    view.in_use = leaf.is_some_and(|leaf| leaf.is_warm(seen.now));
+    view.credentials_expire_at =
+        held.map(|held| held.expires_at).filter(|_| leaf.is_some_and(|leaf| !leaf.is_login()));
+    view.report =
+        path.iter().find_map(|session| session.trouble.as_ref()).map(|it| it.report.clone());
+    if view.phase == Phase::NeedsLogin && view.report.is_none() {
+        view.report = Some(needs_login(name, chain));
+    }
+    if let (Some(login), true) = (chain.login(), view.phase != Phase::NeedsLogin)
+        && let Some(session) = seen.sessions.get(&SessionKey::Login(login.key.clone()))
+    {
+        let end = root_end(session, (seen.facts)(&login.key), seen.now);
+        set_end(&mut view, end, seen);
+    }
+    view
+}
+
+/// Returns the report for a profile whose sign-in is over, or never began.
+pub fn needs_login(name: &str, chain: &Chain) -> Report {
+    let session = chain.login().map_or_else(String::new, |login| login.key.to_string());
+    Report::new(
+        Code::NeedsLogin,
+        format!(
+            "profile `{name}` needs a login: the SSO session `{session}` is over or never began"
+        ),
+        format!("run `eksd login {name}`"),
+    )
+}
+
+fn phase_of(path: &[&Session], leaf: Option<&Session>, now: Timestamp) -> Phase {
+    let any = |test: fn(&Activity) -> bool| path.iter().any(|session| test(&session.activity));
+    let is_good = leaf.is_some_and(|leaf| leaf.is_good(now));
+    if any(|activity| matches!(activity, Activity::WaitingForPerson)) {
+        Phase::NeedsLogin
+    } else if any(|activity| matches!(activity, Activity::Refused { .. })) {
+        Phase::Misconfigured
+    } else if any(|activity| matches!(activity, Activity::BackingOff { .. })) {
+        Phase::Degraded
+    } else if any(|activity| matches!(activity, Activity::Refreshing)) {
+        Phase::Renewing
+    } else if is_good {
+        Phase::Fresh
+    } else {
+        Phase::Idle
+    }
+}
