@@ -2,6 +2,10 @@
 //!
 //! Rooms, in reading order; ARCHITECTURE.md says what each promises.
 
+#[cfg(feature = "agent")]
+pub mod clock;
 pub mod ipc;
 pub mod model;
+#[cfg(feature = "agent")]
+pub mod notify;
 pub mod report;
