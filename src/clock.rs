@@ -48,16 +48,15 @@ pub fn system_now() -> Timestamp {
 }
 
 /// Sleeps on a `timerfd` of the wall clock: it fires when a resumed machine finds the deadline
-/// past, and is cancelled when somebody sets the clock (timerfd_create(2), `TFD_TIMER_CANCEL_ON_SET`).
+/// past, and is cancelled when somebody sets the clock (`timerfd_create(2)`, `TFD_TIMER_CANCEL_ON_SET`).
 #[cfg(target_os = "linux")]
 async fn nap_until(until: Timestamp) {
     use rustix::time::{
         Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
         timerfd_settime,
     };
-    use tokio::io::unix::AsyncFd;
 
-    let armed = || -> std::io::Result<AsyncFd<std::os::fd::OwnedFd>> {
+    let armed = || -> std::io::Result<_> {
         let timer = timerfd_create(
             TimerfdClockId::Realtime,
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
@@ -69,7 +68,7 @@ async fn nap_until(until: Timestamp) {
         };
         let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
         timerfd_settime(&timer, flags, &Itimerspec { it_interval: zero, it_value: value })?;
-        Ok(AsyncFd::register(timer)?)
+        crate::platform::register(timer)
     };
     match armed() {
         Ok(timer) => drop(timer.readable().await),

@@ -8,4 +8,6 @@ pub mod ipc;
 pub mod model;
 #[cfg(feature = "agent")]
 pub mod notify;
+#[cfg(feature = "agent")]
+mod platform;
 pub mod report;
