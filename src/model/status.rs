@@ -164,13 +164,19 @@ impl View {
     }
 }
 
+/// Who knows more about a sign-in than its session.
+pub trait Facts {
+    /// Returns what is known.
+    fn login(&self, key: &LoginKey) -> LoginFacts;
+}
+
 /// Everything a view is made from.
 #[derive(Clone, Copy)]
 pub struct Seen<'a> {
     /// All sessions.
     pub sessions: &'a Sessions,
     /// What is known of each sign-in.
-    pub facts: &'a dyn Fn(&LoginKey) -> LoginFacts,
+    pub facts: &'a dyn Facts,
     /// The figures.
     pub policy: &'a Policy,
     /// The instant.
@@ -272,7 +278,7 @@ fn of_sessions(name: &str, chain: &Chain, seen: Seen<'_>) -> View {
     if let (Some(login), true) = (chain.login(), view.phase != Phase::NeedsLogin)
         && let Some(session) = seen.sessions.get(&SessionKey::Login(login.key.clone()))
     {
-        let end = root_end(session, (seen.facts)(&login.key), seen.now);
+        let end = root_end(session, seen.facts.login(&login.key), seen.now);
         set_end(&mut view, end, seen);
     }
     view

@@ -1,0 +1,561 @@
+//! The agent: one task that owns every session. What can happen arrives as an [`Event`]; what follows
+//! is decided by the model and carried out by workers, which answer with events.
+//!
+//! ```text
+//! mailbox ─▶ apply ─▶ settle: plan → refreshes, notices, prompt files, parked askers
+//!    ▲                                  │
+//!    └──────────── workers ◀────────────┘
+//! ```
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    asks::Parked,
+    clusters::Clusters,
+    event::{Event, Fresh, Mailbox},
+    known::Known,
+    login::Logins,
+    refresh,
+    scribe::Scribe,
+    watcher,
+};
+use crate::{
+    model::{
+        Credentials, LoginKey, ProfileName, SsoToken,
+        notice::{self, Root, Said},
+        plan::{self, Sessions},
+        policy::Policy,
+        session::{Activity, FailureClass, Outcome, Session, SessionKey, Spec, Trouble, Validity},
+        status::{self, LoginFacts, Seen},
+    },
+    report::{Code, Report},
+    store::state::State,
+    world::World,
+};
+
+/// What a session holds that must not be seen.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// A sign-in's token.
+    Token(SsoToken),
+    /// A role's credentials.
+    Keys(Credentials),
+}
+
+/// The owner of every session.
+pub(super) struct Agent {
+    pub(super) world: Arc<World>,
+    pub(super) mailbox: Mailbox,
+    pub(super) policy: Policy,
+    pub(super) known: Known,
+    pub(super) sessions: Sessions,
+    pub(super) vault: HashMap<SessionKey, Held>,
+    pub(super) memory: State,
+    pub(super) logins: Logins,
+    pub(super) clusters: Clusters,
+    pub(super) parked: Vec<Parked>,
+    pub(super) scribe: Scribe,
+    pub(super) reports: BTreeMap<&'static str, Report>,
+    pub(super) started_at: Timestamp,
+    pub(super) changed: watch::Sender<u64>,
+    pub(super) workers: JoinSet<()>,
+    pub(super) shutdown: CancellationToken,
+    flights: BTreeMap<SessionKey, u64>,
+    last_flight: u64,
+    said: Said,
+}
+
+impl Agent {
+    /// Returns an agent that knows nothing yet; `memory` and `clusters` are from before its start.
+    pub(super) fn new(
+        world: Arc<World>,
+        mailbox: Mailbox,
+        memory: State,
+        clusters: Clusters,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let policy = Policy {
+            keep_warm: world.settings.keep_warm,
+            notice_before: world.settings.notices_before.clone(),
+            ..Policy::default()
+        };
+        let scribe = Scribe::new(&world, &mailbox);
+        Self {
+            policy,
+            known: Known::default(),
+            sessions: Sessions::new(),
+            vault: HashMap::new(),
+            memory,
+            logins: Logins::default(),
+            clusters,
+            parked: Vec::new(),
+            scribe,
+            reports: BTreeMap::new(),
+            started_at: world.clock.now(),
+            changed: watch::Sender::new(0),
+            workers: JoinSet::new(),
+            shutdown,
+            flights: BTreeMap::new(),
+            last_flight: 0,
+            said: Said::default(),
+            world,
+            mailbox,
+        }
+    }
+
+    /// Runs until the shutdown token is cancelled.
+    pub(super) async fn run(mut self, mut inbox: UnboundedReceiver<Event>) {
+        loop {
+            let wake_at = self.settle();
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => break,
+                event = inbox.recv() => match event {
+                    Some(event) => {
+                        self.apply(event);
+                        // One settling for everything that has come in meanwhile.
+                        while let Ok(event) = inbox.try_recv() {
+                            self.apply(event);
+                        }
+                    }
+                    None => break,
+                },
+                () = self.world.clock.nap(wake_at) => {}
+            }
+            while self.workers.try_join_next().is_some() {}
+        }
+        self.workers.abort_all();
+        self.scribe.finish();
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    pub(super) fn seen(&self) -> Seen<'_> {
+        Seen {
+            sessions: &self.sessions,
+            facts: self,
+            policy: &self.policy,
+            now: self.now(),
+        }
+    }
+
+    fn apply(&mut self, event: Event) {
+        match event {
+            Event::Credentials { profile, patience, reply } => {
+                self.ask_credentials(&profile, patience, reply);
+            }
+            Event::Signer { params, patience, reply } => self.ask_signer(params, patience, reply),
+            Event::Status { params, reply } => {
+                let _hung_up = reply.send(self.status(&params));
+            }
+            Event::Subscribe { reply } => {
+                let _hung_up = reply.send(Ok(self.changed.subscribe()));
+            }
+            Event::Resolve { name, reply } => {
+                let _hung_up = reply.send(self.resolve(&name));
+            }
+            Event::Use { params, reply } => {
+                let _hung_up = reply.send(self.note_use(&params));
+            }
+            Event::Login { params, news } => self.begin_login(&params, news),
+            Event::LoginOpened { key, open } => self.logins.opened(&key, &open),
+            Event::LoginEnded { key, result } => self.end_login(&key, result),
+            Event::LoginLeft => self.logins.sweep(),
+            Event::Logout { params, reply } => self.logout(&params, reply),
+            Event::Refreshed { key, flight, result } => self.refreshed(&key, flight, result),
+            Event::FilesRead { files, unread } => self.files_read(files, unread),
+            Event::CacheRead { key, found } => self.cache_read(&key, found.map(|cached| *cached)),
+            Event::Changed(change) => watcher::follow(self, change),
+            Event::ClusterAdd { params, reply } => {
+                let _hung_up = reply.send(self.cluster_wanted(&params));
+            }
+            Event::ClusterErrands { alias, reply } => {
+                let _hung_up = reply.send(self.cluster_errands(alias.as_deref()));
+            }
+            Event::ClusterSynced { cluster, changes, reply } => {
+                self.cluster_synced(*cluster, &changes, reply);
+            }
+            Event::ClusterFailed { alias, report } => self.cluster_failed(&alias, report),
+            Event::ClusterRemove { alias, reply } => {
+                let _hung_up = reply.send(self.cluster_remove(&alias));
+            }
+            Event::Written { what, report } => {
+                match report {
+                    Some(report) => self.reports.insert(what, report),
+                    None => self.reports.remove(what),
+                };
+            }
+            Event::Stop => self.shutdown.cancel(),
+        }
+    }
+
+    /// Carries out what the model decides now, and returns when to look again.
+    fn settle(&mut self) -> Option<Timestamp> {
+        let now = self.now();
+        let mut plan = plan::plan(&self.sessions, now);
+        for key in std::mem::take(&mut plan.ended) {
+            if let Some(session) = self.sessions.get_mut(&key) {
+                tracing::info!(session = %key, "the sign-in is over");
+                session.end(None);
+            }
+        }
+        for key in std::mem::take(&mut plan.due) {
+            self.begin_refresh(&key);
+        }
+        self.answer_parked();
+        let roots = self.roots(now);
+        for notice in self.said.update(&roots, &self.policy.notice_before, now) {
+            self.world.notifier.send(notice);
+        }
+        let wakes = [
+            notice::wake_at(&roots, &self.policy.notice_before, now),
+            self.clusters_due(now),
+        ];
+        for at in wakes.into_iter().flatten() {
+            plan.wake_by(at);
+        }
+        self.write_prompts();
+        self.changed.send_modify(|revision| *revision += 1);
+        plan.wake_at
+    }
+
+    fn roots(&self, now: Timestamp) -> Vec<Root> {
+        self.sessions
+            .iter()
+            .filter_map(|(key, session)| {
+                let SessionKey::Login(login) = key else { return None };
+                Some(Root {
+                    key: login.clone(),
+                    has_ended: session.activity == Activity::WaitingForPerson,
+                    end: status::root_end(session, self.login_facts(login), now),
+                    in_use: session.is_warm(now),
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn login_facts(&self, key: &LoginKey) -> LoginFacts {
+        let token = match self.vault.get(&SessionKey::Login(key.clone())) {
+            Some(Held::Token(token)) => Some(token),
+            _ => None,
+        };
+        LoginFacts {
+            logged_in_at: self.memory.logged_in_at(key),
+            length: self.world.settings.session_length(key),
+            registration_expires_at: token
+                .and_then(|token| token.registration.as_ref())
+                .map(|registration| registration.expires_at),
+        }
+    }
+
+    /// Makes the sessions of a profile exist and keeps them warm until `until`.
+    pub(super) fn warm(&mut self, specs: &[Spec], until: Timestamp) {
+        for spec in specs {
+            let session = self.session(spec);
+            session.warm_until = Some(session.warm_until.map_or(until, |at| at.max(until)));
+        }
+    }
+
+    /// Notes that a profile is used now.
+    pub(super) fn note_used(&mut self, profile: &ProfileName, specs: &[Spec]) {
+        let now = self.now();
+        let until = now.checked_add(self.policy.keep_warm).unwrap_or(Timestamp::MAX);
+        self.warm(specs, until);
+        if self.memory.note_used(profile, now) {
+            self.scribe.keep_state(&self.memory);
+        }
+    }
+
+    /// Returns the session of `spec`, made where there is none.
+    pub(super) fn session(&mut self, spec: &Spec) -> &mut Session {
+        let world = &self.world;
+        self.sessions.entry(spec.key.clone()).or_insert_with(|| {
+            let jitter = 0.9 + 0.2 * (world.random)().clamp(0.0, 1.0);
+            Session::new(spec.clone(), jitter)
+        })
+    }
+
+    /// Starts the refresh of a session, unless one is in flight.
+    pub(super) fn begin_refresh(&mut self, key: &SessionKey) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if session.activity == Activity::Refreshing {
+            return;
+        }
+        let Some(job) = refresh::Job::new(session, &self.vault) else {
+            tracing::debug!(session = %key, "nothing to refresh from");
+            return;
+        };
+        self.last_flight += 1;
+        let flight = self.last_flight;
+        self.flights.insert(key.clone(), flight);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.begin();
+        }
+        tracing::debug!(session = %key, flight, "refresh begins");
+        let (world, mailbox, key) = (self.world.clone(), self.mailbox.clone(), key.clone());
+        self.workers.spawn(async move {
+            let result = job.run(&world).await;
+            mailbox.send(Event::Refreshed { key, flight, result });
+        });
+    }
+
+    /// Forgets a refresh in flight: its result will be ignored.
+    pub(super) fn forget_flight(&mut self, key: &SessionKey) {
+        self.flights.remove(key);
+    }
+
+    fn refreshed(&mut self, key: &SessionKey, flight: u64, result: Result<Fresh, Trouble>) {
+        if self.flights.get(key) != Some(&flight) {
+            tracing::debug!(session = %key, flight, "result of a forgotten refresh ignored");
+            return;
+        }
+        self.flights.remove(key);
+        match result {
+            Ok(fresh) => self.hold(key, fresh),
+            Err(trouble) => self.refresh_failed(key, trouble),
+        }
+    }
+
+    /// Takes something good into the vault and makes it the session's.
+    pub(super) fn hold(&mut self, key: &SessionKey, fresh: Fresh) {
+        let now = self.now();
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let (held, validity, renewable) = match fresh {
+            Fresh::Token { token, issued_at, not_kept } => {
+                match not_kept {
+                    Some(report) => self.reports.insert("sso cache", report),
+                    None => self.reports.remove("sso cache"),
+                };
+                let issued_at = issued_at.unwrap_or(now).min(now);
+                let validity = Validity { issued_at, expires_at: token.expires_at };
+                let renewable = token.is_refreshable(now);
+                (Held::Token(token), validity, renewable)
+            }
+            Fresh::Keys(keys) => {
+                let expires_at = keys.expires_at.unwrap_or(Timestamp::MAX);
+                (Held::Keys(keys), Validity { issued_at: now, expires_at }, true)
+            }
+        };
+        tracing::info!(session = %key, expires_at = %validity.expires_at, "refreshed");
+        session.apply(Outcome::Held { validity, renewable }, &self.policy, now);
+        self.vault.insert(key.clone(), held);
+    }
+
+    fn refresh_failed(&mut self, key: &SessionKey, trouble: Trouble) {
+        let now = self.now();
+        tracing::warn!(session = %key, class = ?trouble.class, what = trouble.report.what, "refresh failed");
+        let Some(session) = self.sessions.get(key) else { return };
+        let parent = session.spec.parent.clone();
+        match (trouble.class, parent) {
+            // What it was made from was refused. The parent may have been revoked before its end:
+            // renew it once, and believe a second refusal.
+            (FailureClass::NeedsPerson, Some(parent)) => {
+                let retried = session.parent_retried;
+                self.parent_refused(key, &parent, retried, trouble);
+            }
+            _ => {
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.apply(Outcome::Failed(trouble), &self.policy, now);
+                }
+            }
+        }
+    }
+
+    fn parent_refused(
+        &mut self,
+        key: &SessionKey,
+        parent_key: &SessionKey,
+        retried: bool,
+        trouble: Trouble,
+    ) {
+        let now = self.now();
+        let Some(parent) = self.sessions.get_mut(parent_key) else { return };
+        let (is_login, can_renew) = (parent.is_login(), parent.renewable && !retried);
+        // A parent that is being renewed already answers the question; the child asks again soon.
+        let is_renewing = parent.activity == Activity::Refreshing;
+        if can_renew && !is_renewing {
+            parent.held = None;
+        } else if is_login && !is_renewing {
+            parent.held = None;
+            parent.end(Some(trouble.clone()));
+            self.vault.remove(parent_key);
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.activity = Activity::Idle;
+        if is_renewing {
+            let class = FailureClass::MayPass { retry_after: None };
+            session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
+        } else if can_renew {
+            session.parent_retried = true;
+        } else if !is_login {
+            let class = FailureClass::NeverWorks;
+            session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
+        }
+    }
+
+    /// Lets every session under a sign-in try again: it is good again.
+    pub(super) fn revive_under(&mut self, login: &LoginKey) {
+        let root = SessionKey::Login(login.clone());
+        let keys: Vec<SessionKey> =
+            self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
+        for key in keys {
+            if key != root
+                && let Some(session) = self.sessions.get_mut(&key)
+            {
+                session.revive();
+            }
+        }
+    }
+
+    /// Returns the session at the root of a session's chain.
+    pub(super) fn root_of<'a>(&'a self, key: &'a SessionKey) -> Option<&'a SessionKey> {
+        let mut at = key;
+        while let Some(parent) = self.sessions.get(at)?.spec.parent.as_ref() {
+            at = parent;
+        }
+        Some(at)
+    }
+
+    fn files_read(&mut self, files: crate::model::AwsFiles, unread: Vec<Report>) {
+        self.known.update(files, unread);
+        let wanted = self.known.specs();
+        let gone: Vec<SessionKey> =
+            self.sessions.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
+        for key in gone {
+            self.drop_session(&key);
+        }
+        for (key, spec) in self.known.specs() {
+            if let Some(session) = self.sessions.get_mut(key)
+                && session.spec != *spec
+            {
+                session.spec = spec.clone();
+                if matches!(session.activity, Activity::Refused { .. }) {
+                    session.revive();
+                }
+            }
+        }
+        self.restore_warmth();
+        let logins: Vec<Spec> = self
+            .known
+            .specs()
+            .into_iter()
+            .filter(|(key, _)| matches!(key, SessionKey::Login(_)))
+            .map(|(_, spec)| spec.clone())
+            .collect();
+        for spec in &logins {
+            self.session(spec);
+        }
+        watcher::read_caches(self, &self.known.logins().keys().cloned().collect::<Vec<_>>());
+    }
+
+    /// Profiles used shortly before the agent started are warm from the start.
+    fn restore_warmth(&mut self) {
+        let now = self.now();
+        let keep = self.policy.keep_warm;
+        let warm: Vec<(Vec<Spec>, Timestamp)> = self
+            .memory
+            .last_used()
+            .filter_map(|(profile, at)| {
+                let until = at.checked_add(keep).ok().filter(|until| now < *until)?;
+                Some((self.known.profile(profile)?.specs.clone(), until))
+            })
+            .collect();
+        for (specs, until) in warm {
+            self.warm(&specs, until);
+        }
+    }
+
+    /// Drops a session with its secrets.
+    pub(super) fn drop_session(&mut self, key: &SessionKey) {
+        self.sessions.remove(key);
+        self.vault.remove(key);
+        self.flights.remove(key);
+    }
+
+    /// A shared token file was read, at the start or because it changed.
+    fn cache_read(&mut self, login: &LoginKey, found: Option<crate::store::sso_cache::Cached>) {
+        let now = self.now();
+        let key = SessionKey::Login(login.clone());
+        let Some(session) = self.sessions.get(&key) else { return };
+        let Some(cached) = found else {
+            if session.held.is_some() {
+                tracing::info!(session = %key, "the token file is gone: somebody logged out");
+                self.forget_login(login, None);
+            }
+            return;
+        };
+        let ours = match self.vault.get(&key) {
+            Some(Held::Token(token)) => Some(token),
+            _ => None,
+        };
+        let is_new = ours.is_none_or(|ours| {
+            ours.access_token != cached.token.access_token
+                || ours.refresh_token != cached.token.refresh_token
+        });
+        let is_useful = now < cached.token.expires_at || cached.token.is_refreshable(now);
+        let was_waiting = session.activity == Activity::WaitingForPerson;
+        // The token that was refused is not tried again because somebody touched its file.
+        let is_dead = was_waiting && self.logins.was_refused(login, &cached.token);
+        if !is_new || !is_useful || is_dead || self.logins.is_in_flight(login) {
+            return;
+        }
+        tracing::info!(session = %key, "token adopted from the shared cache");
+        if was_waiting || self.memory.logged_in_at(login).is_none() {
+            self.note_login(login, cached.modified_at);
+        }
+        self.forget_flight(&key);
+        let issued_at = Some(cached.modified_at);
+        self.hold(&key, Fresh::Token { token: cached.token, issued_at, not_kept: None });
+        self.revive_under(login);
+    }
+
+    pub(super) fn note_login(&mut self, login: &LoginKey, at: Timestamp) {
+        self.memory.note_login(login, at);
+        self.scribe.keep_state(&self.memory);
+    }
+
+    /// The sign-in is over here: what it held and what hangs on it is dropped.
+    pub(super) fn forget_login(&mut self, login: &LoginKey, trouble: Option<Trouble>) {
+        let root = SessionKey::Login(login.clone());
+        let under: Vec<SessionKey> =
+            self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
+        for key in under {
+            self.vault.remove(&key);
+            self.flights.remove(&key);
+            if let Some(session) = self.sessions.get_mut(&key) {
+                session.held = None;
+                session.revive();
+                session.activity = Activity::Idle;
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(&root) {
+            session.end(trouble);
+        }
+    }
+}
+
+impl status::Facts for Agent {
+    fn login(&self, key: &LoginKey) -> LoginFacts {
+        self.login_facts(key)
+    }
+}
+
+/// Returns the trouble of something that cannot happen.
+pub(super) fn bug(what: &str) -> Trouble {
+    Trouble {
+        class: FailureClass::MayPass { retry_after: None },
+        report: Report::new(Code::Internal, what, "report this as a bug"),
+    }
+}

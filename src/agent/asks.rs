@@ -1,0 +1,335 @@
+//! Questions for credentials: answered at once, or parked until a refresh is over.
+//!
+//! However many ask for the same thing, one refresh runs, and its end answers them all.
+
+use super::{
+    agent::{Agent, Held},
+    event::{Patience, Reply, Signer},
+};
+use crate::{
+    ipc::wire::{Empty, Resolved, TokenParams, UseParams},
+    model::{
+        Chain, Credentials, RoleHop, Source, plan,
+        session::{Activity, SessionKey, Spec},
+        status,
+        text::printable,
+    },
+    report::{Code, Report},
+};
+
+/// Failures in a row after which a parked asker is told instead of waiting for another try.
+const TRIES_WORTH_WAITING_FOR: u32 = 2;
+
+/// An asker that waits.
+pub(super) struct Parked {
+    chain: Chain,
+    specs: Vec<Spec>,
+    answer: Box<dyn FnOnce(Result<Credentials, Report>) + Send>,
+}
+
+/// What can be said about credentials now.
+enum Answer {
+    Ready(Credentials),
+    Wait,
+    No(Report),
+}
+
+impl Agent {
+    pub(super) fn ask_credentials(
+        &mut self,
+        profile: &str,
+        patience: Patience,
+        reply: Reply<Credentials>,
+    ) {
+        let chain = match self.known.chain(profile) {
+            Ok(chain) => chain.clone(),
+            Err(report) => {
+                let _hung_up = reply.send(Err(report));
+                return;
+            }
+        };
+        let answer = move |result| {
+            let _hung_up = reply.send(result);
+        };
+        self.ask(chain, patience, Box::new(answer));
+    }
+
+    fn ask(
+        &mut self,
+        chain: Chain,
+        patience: Patience,
+        answer: Box<dyn FnOnce(Result<Credentials, Report>) + Send>,
+    ) {
+        let specs = chain.specs();
+        self.note_used(&chain.profile, &specs);
+        let begin = patience == Patience::Some;
+        match self.answer(&chain, &specs, begin) {
+            Answer::Ready(credentials) => answer(Ok(credentials)),
+            Answer::No(report) => answer(Err(report)),
+            Answer::Wait if patience == Patience::None => answer(self.best(&chain, &specs)),
+            Answer::Wait => self.parked.push(Parked { chain, specs, answer }),
+        }
+    }
+
+    /// Answers those whose wait is over.
+    pub(super) fn answer_parked(&mut self) {
+        for parked in std::mem::take(&mut self.parked) {
+            match self.answer(&parked.chain, &parked.specs, false) {
+                Answer::Ready(credentials) => (parked.answer)(Ok(credentials)),
+                Answer::No(report) => (parked.answer)(Err(report)),
+                Answer::Wait => self.parked.push(parked),
+            }
+        }
+    }
+
+    fn answer(&mut self, chain: &Chain, specs: &[Spec], begin: bool) -> Answer {
+        if let Some(report) = status::unsupported(chain) {
+            return Answer::No(report);
+        }
+        let Some(leaf) = specs.last() else {
+            return match &chain.source {
+                Source::Keys(keys) => self.keys(chain, keys),
+                _ => Answer::No(no_role(chain)),
+            };
+        };
+        if matches!(chain.source, Source::SsoTokenOnly { .. }) && chain.hops.is_empty() {
+            return Answer::No(no_role(chain));
+        }
+        let now = self.now();
+        let held = self.held(&leaf.key);
+        let is_enough = self
+            .sessions
+            .get(&leaf.key)
+            .and_then(|session| session.held)
+            .is_some_and(|held| plan::is_above_floor(held, &self.policy, now));
+        match held {
+            Some(credentials) if is_enough => Answer::Ready(credentials),
+            held => match (self.progress(&leaf.key, begin), held) {
+                // Something better is on its way; but where refreshing fails, what is held is good.
+                (Progress::UnderWay { failing: false }, _)
+                | (Progress::UnderWay { .. }, None) => Answer::Wait,
+                (_, Some(credentials)) => Answer::Ready(credentials),
+                (Progress::Stuck(report), None) => {
+                    Answer::No(self.for_profile(chain, report))
+                }
+            },
+        }
+    }
+
+    fn keys(&self, chain: &Chain, keys: &Credentials) -> Answer {
+        match keys.expires_at {
+            Some(at) if at <= self.now() => Answer::No(
+                Report::new(
+                    Code::Expired,
+                    format!("the temporary keys of profile `{}` have ended", chain.profile),
+                    "run the tool that wrote them again",
+                )
+                .because(format!("they expired at {at}")),
+            ),
+            _ => Answer::Ready(keys.clone()),
+        }
+    }
+
+    /// Returns the credentials held, if they are good.
+    fn held(&self, key: &SessionKey) -> Option<Credentials> {
+        let session = self.sessions.get(key)?;
+        match self.vault.get(key) {
+            Some(Held::Keys(keys)) if session.is_good(self.now()) => Some(keys.clone()),
+            _ => None,
+        }
+    }
+
+    /// The answer for those who cannot wait any longer.
+    fn best(&self, chain: &Chain, specs: &[Spec]) -> Result<Credentials, Report> {
+        let leaf = specs.last().map(|spec| &spec.key);
+        leaf.and_then(|leaf| self.held(leaf)).ok_or_else(|| {
+            let trouble = specs.iter().find_map(|spec| {
+                self.sessions.get(&spec.key)?.trouble.as_ref().map(|it| it.report.clone())
+            });
+            trouble.unwrap_or_else(|| {
+                Report::new(
+                    Code::Unreachable,
+                    format!("AWS has not answered for profile `{}` yet", chain.profile),
+                    "try again in a moment; `eksd status` shows how it goes",
+                )
+            })
+        })
+    }
+
+    /// Finds out whether something is being done about a session, and, with `begin`, does it.
+    fn progress(&mut self, key: &SessionKey, begin: bool) -> Progress {
+        let now = self.now();
+        let Some(session) = self.sessions.get(key) else { return Progress::lost() };
+        let parent_is_good = plan::parent_is_good(&self.sessions, session, now);
+        match (session.activity, session.spec.parent.clone()) {
+            (Activity::Refreshing, _) => {
+                Progress::UnderWay { failing: 0 < session.failures }
+            }
+            (Activity::BackingOff { .. }, _)
+                if session.failures < TRIES_WORTH_WAITING_FOR =>
+            {
+                Progress::UnderWay { failing: true }
+            }
+            (_, Some(parent)) if !parent_is_good => self.progress(&parent, begin),
+            _ if begin && session.may_ask(&self.policy, now) => {
+                self.begin_refresh(key);
+                Progress::UnderWay { failing: false }
+            }
+            // The plan begins what is idle and warm in the same turn of the loop.
+            (Activity::Idle, _) => Progress::UnderWay { failing: false },
+            (Activity::WaitingForPerson, _) => {
+                let report = session.trouble.as_ref().map(|trouble| trouble.report.clone());
+                Progress::Stuck(report.unwrap_or_else(|| match key {
+                    SessionKey::Login(login) => super::refresh::over(login),
+                    _ => Progress::lost_report(),
+                }))
+            }
+            (Activity::BackingOff { .. } | Activity::Refused { .. }, _) => {
+                let report = session.trouble.as_ref().map(|trouble| trouble.report.clone());
+                Progress::Stuck(report.unwrap_or_else(Progress::lost_report))
+            }
+        }
+    }
+
+    /// A sign-in's report names the session; the asker knows the profile.
+    fn for_profile(&self, chain: &Chain, report: Report) -> Report {
+        match report.code {
+            Code::NeedsLogin => {
+                let mut named = status::needs_login(chain.profile.as_str(), chain);
+                named.why = report.why;
+                named
+            }
+            _ => report,
+        }
+    }
+
+    pub(super) fn ask_signer(
+        &mut self,
+        params: TokenParams,
+        patience: Patience,
+        reply: Reply<Signer>,
+    ) {
+        let (chain, region, cluster_id) = match self.token_subject(&params) {
+            Ok(subject) => subject,
+            Err(report) => {
+                let _hung_up = reply.send(Err(report));
+                return;
+            }
+        };
+        let reach = chain.reach.to_region(&region);
+        let answer = move |result: Result<Credentials, Report>| {
+            let _hung_up =
+                reply.send(result.map(|credentials| Signer { credentials, reach, cluster_id }));
+        };
+        self.ask(chain, patience, Box::new(answer));
+    }
+
+    /// Returns whose credentials sign a token, for which region and cluster.
+    fn token_subject(&self, params: &TokenParams) -> Result<(Chain, String, String), Report> {
+        if let Some(alias) = &params.cluster {
+            let cluster = self.clusters.get(alias).map_err(|report| *report)?;
+            let chain = self.known.chain(&cluster.profile)?.clone();
+            return Ok((chain, cluster.region.clone(), cluster.token_id().to_owned()));
+        }
+        let Some(cluster_id) = params.cluster_id.clone().or_else(|| params.cluster_name.clone())
+        else {
+            return Err(Report::new(
+                Code::Usage,
+                "a token is for a cluster, and none was named",
+                "give `--cluster ALIAS`, or `--cluster-name NAME --region REGION`",
+            ));
+        };
+        let profile = params.profile.as_deref().unwrap_or("default");
+        let mut chain = self.known.chain(profile)?.clone();
+        let region = params.region.clone().or_else(|| chain.reach.region.clone());
+        let Some(region) = region.or_else(|| self.world.default_region.clone()) else {
+            return Err(Report::new(
+                Code::Usage,
+                format!("no region is known for cluster `{}`", printable(&cluster_id)),
+                "give `--region REGION`, or set `region` in the profile",
+            ));
+        };
+        if let Some(role_arn) = &params.role_arn {
+            let reach = chain.reach.to_region(&region);
+            chain.hops.push(RoleHop {
+                profile: chain.profile.clone(),
+                role_arn: role_arn.clone(),
+                session_name: None,
+                external_id: None,
+                duration_seconds: None,
+                mfa_serial: None,
+                origin: self.known.origin_of(profile),
+                reach,
+            });
+        }
+        Ok((chain, region, cluster_id))
+    }
+
+    pub(super) fn resolve(&self, name: &str) -> Result<Resolved, Report> {
+        if let Ok(cluster) = self.clusters.get(name) {
+            return Ok(Resolved {
+                profile: cluster.profile.clone(),
+                cluster: Some(cluster.alias.clone()),
+                region: Some(cluster.region.clone()),
+                kubeconfig: Some(self.world.kubeconfig_path(name).display().to_string()),
+            });
+        }
+        if self.known.profile(name).is_none() {
+            return Err(self.unknown(name));
+        }
+        let region = self.known.chain(name).ok().and_then(|chain| chain.reach.region.clone());
+        Ok(Resolved { profile: name.to_owned(), cluster: None, region, kubeconfig: None })
+    }
+
+    /// Returns the report for a name that is no profile, cluster or sign-in.
+    pub(super) fn unknown(&self, name: &str) -> Report {
+        let what = format!("there is no profile or cluster `{}`", printable(name));
+        let fix = match self.known.near(name, self.clusters.aliases()) {
+            Some(near) => format!("did you mean `{}`?", printable(&near)),
+            None => "`eksd status --all` lists what there is".to_owned(),
+        };
+        Report::new(Code::UnknownProfile, what, fix)
+    }
+
+    pub(super) fn note_use(&mut self, params: &UseParams) -> Result<Empty, Report> {
+        let profile = match (&params.cluster, &params.profile) {
+            (Some(alias), _) => self.clusters.get(alias).map_err(|report| *report)?.profile.clone(),
+            (None, Some(profile)) => profile.clone(),
+            (None, None) => return Ok(Empty {}),
+        };
+        let chain = self.known.chain(&profile)?;
+        let (name, specs) = (chain.profile.clone(), chain.specs());
+        self.note_used(&name, &specs);
+        Ok(Empty {})
+    }
+}
+
+/// What is being done about a session.
+enum Progress {
+    /// A refresh is in flight, or will be within the turn.
+    UnderWay {
+        /// Whether earlier tries have failed.
+        failing: bool,
+    },
+    /// Nothing is; why.
+    Stuck(Report),
+}
+
+impl Progress {
+    fn lost() -> Self {
+        Self::Stuck(Self::lost_report())
+    }
+
+    fn lost_report() -> Report {
+        Report::new(Code::Internal, "a session was lost", "report this as a bug")
+    }
+}
+
+fn no_role(chain: &Chain) -> Report {
+    Report::new(
+        Code::Misconfigured,
+        format!("profile `{}` names an SSO session but no account and role", chain.profile),
+        "add `sso_account_id` and `sso_role_name` to the profile",
+    )
+}
+

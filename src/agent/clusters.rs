@@ -1,0 +1,320 @@
+//! Registered clusters: their kubeconfig files are kept equal to what `DescribeCluster` says.
+//!
+//! The registry belongs to the agent's task. Asking AWS and writing a file is an [`Errand`], which
+//! runs beside it and comes back as an event.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    agent::Agent,
+    event::{Event, Mailbox, Patience},
+    refresh::{blocking, trouble},
+};
+use crate::{
+    ipc::wire::{ClusterAddParams, ClusterStatus, Empty, SyncedCluster},
+    model::{
+        Credentials, Reach,
+        cluster::{Cluster, ClusterFacts},
+        kubeconfig::Wanted,
+        text::{near_miss, printable},
+    },
+    report::{Code, Report},
+    store::kubeconfigs,
+    world::World,
+};
+
+/// After a failed comparison the next try waits this long, unless somebody asks.
+const RETRY: Duration = Duration::from_mins(15);
+
+/// The registered clusters, by alias.
+#[derive(Debug, Default)]
+pub(crate) struct Clusters {
+    clusters: BTreeMap<String, Cluster>,
+    next_check: BTreeMap<String, Timestamp>,
+}
+
+impl Clusters {
+    /// Takes over what was registered before.
+    pub(crate) fn new(clusters: impl IntoIterator<Item = Cluster>) -> Self {
+        let clusters =
+            clusters.into_iter().map(|cluster| (cluster.alias.clone(), cluster)).collect();
+        Self { clusters, next_check: BTreeMap::new() }
+    }
+
+    /// Returns a cluster by its alias.
+    pub(super) fn get(&self, alias: &str) -> Result<&Cluster, Report> {
+        self.clusters.get(alias).ok_or_else(|| {
+            let near = near_miss(alias, self.clusters.keys().map(String::as_str));
+            Report::new(
+                Code::UnknownCluster,
+                format!("no cluster is registered as `{}`", printable(alias)),
+                match near {
+                    Some(near) => format!("did you mean `{}`?", printable(near)),
+                    None => "`eksd cluster list` shows what is; `eksd cluster add` adds one".to_owned(),
+                },
+            )
+        })
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Cluster> {
+        self.clusters.values()
+    }
+
+    pub(super) fn aliases(&self) -> impl Iterator<Item = String> + '_ {
+        self.clusters.keys().cloned()
+    }
+}
+
+/// One comparison of a cluster with AWS.
+#[derive(Clone, Debug)]
+pub(crate) struct Errand {
+    /// What is known so far; the facts are empty for a new one.
+    cluster: Cluster,
+    reach: Reach,
+    is_new: bool,
+}
+
+impl Errand {
+    /// Asks AWS, puts the file right and reports to the agent.
+    pub(super) async fn run(
+        mut self,
+        world: &Arc<World>,
+        mailbox: &Mailbox,
+    ) -> Result<(ClusterStatus, Vec<String>), Report> {
+        match self.compare(world, mailbox).await {
+            Ok((facts, changes)) => {
+                let recreated = !self.is_new && self.cluster.facts.created_at != facts.created_at;
+                self.cluster.facts = facts;
+                self.cluster.checked_at = Some(world.clock.now());
+                self.cluster.drift =
+                    recreated.then(|| "the cluster was created anew under the same name".to_owned());
+                let cluster = Box::new(self.cluster);
+                let told = changes.clone();
+                let status = mailbox
+                    .ask(|reply| Event::ClusterSynced { cluster, changes: told, reply })
+                    .await?;
+                Ok((status, changes))
+            }
+            Err(report) => {
+                if !self.is_new {
+                    let alias = self.cluster.alias;
+                    mailbox.send(Event::ClusterFailed { alias, report: report.clone() });
+                }
+                Err(report)
+            }
+        }
+    }
+
+    async fn compare(
+        &self,
+        world: &Arc<World>,
+        mailbox: &Mailbox,
+    ) -> Result<(ClusterFacts, Vec<String>), Report> {
+        let credentials = self.credentials(mailbox).await?;
+        let Cluster { name, region, profile, alias, .. } = &self.cluster;
+        world.pace.wait().await;
+        let found = world.aws.describe_cluster(&self.reach, &credentials, name).await;
+        let facts = found.map_err(|error| {
+            let subject = format!("cluster `{name}` in {region}");
+            trouble(&error, &subject, profile).report
+        })?;
+        let changes = write_file(world, alias, &facts).await?;
+        Ok((facts, changes))
+    }
+
+    async fn credentials(&self, mailbox: &Mailbox) -> Result<Credentials, Report> {
+        let profile = self.cluster.profile.clone();
+        mailbox
+            .ask(|reply| Event::Credentials { profile, patience: Patience::Some, reply })
+            .await
+    }
+
+    /// Runs for `eksd cluster sync`: a failure is a row, not an end.
+    pub(super) async fn row(self, world: &Arc<World>, mailbox: &Mailbox) -> SyncedCluster {
+        let alias = self.cluster.alias.clone();
+        match self.run(world, mailbox).await {
+            Ok((_, changes)) => SyncedCluster { alias, changes, report: None },
+            Err(report) => SyncedCluster { alias, changes: Vec::new(), report: Some(report) },
+        }
+    }
+}
+
+/// Makes a cluster's file say what it must, and returns what was changed.
+async fn write_file(
+    world: &Arc<World>,
+    alias: &str,
+    facts: &ClusterFacts,
+) -> Result<Vec<String>, Report> {
+    let path = world.kubeconfig_path(alias);
+    let wanted = Wanted {
+        alias: alias.to_owned(),
+        server: facts.endpoint.clone(),
+        certificate_authority: facts.certificate_authority.clone(),
+        command: world.command.clone(),
+    };
+    blocking(move || kubeconfigs::put_right(&path, &wanted))
+        .await
+        .map_err(|trouble| trouble.report)?
+}
+
+impl Agent {
+    pub(super) fn cluster_wanted(&self, params: &ClusterAddParams) -> Result<Errand, Report> {
+        let alias = params.alias.as_deref().unwrap_or(&params.name);
+        check_alias(alias)?;
+        let chain = self.known.chain(&params.profile)?;
+        let region = params
+            .region
+            .clone()
+            .or_else(|| chain.reach.region.clone())
+            .or_else(|| self.world.default_region.clone())
+            .ok_or_else(|| {
+                Report::new(
+                    Code::Usage,
+                    format!("no region is known for cluster `{}`", printable(&params.name)),
+                    "give `--region REGION`, or set `region` in the profile",
+                )
+            })?;
+        if let Ok(other) = self.clusters.get(alias)
+            && (other.name != params.name || other.region != region)
+        {
+            return Err(Report::new(
+                Code::Usage,
+                format!("`{alias}` is taken by cluster `{}` in {}", other.name, other.region),
+                "give another name with `--alias`, or remove the other one first",
+            ));
+        }
+        let is_new = self.clusters.get(alias).is_err();
+        let cluster = Cluster {
+            alias: alias.to_owned(),
+            name: params.name.clone(),
+            profile: params.profile.clone(),
+            facts: self.clusters.get(alias).map(|known| known.facts.clone()).unwrap_or_default(),
+            checked_at: None,
+            drift: None,
+            region: region.clone(),
+        };
+        Ok(Errand { cluster, reach: chain.reach.to_region(&region), is_new })
+    }
+
+    pub(super) fn cluster_errands(&self, alias: Option<&str>) -> Result<Vec<Errand>, Report> {
+        let chosen: Vec<&Cluster> = match alias {
+            Some(alias) => vec![self.clusters.get(alias)?],
+            None => self.clusters.all().collect(),
+        };
+        Ok(chosen.into_iter().map(|cluster| self.errand(cluster)).collect())
+    }
+
+    fn errand(&self, cluster: &Cluster) -> Errand {
+        let reach = self.known.chain(&cluster.profile).map_or_else(
+            |_| Reach::default().to_region(&cluster.region),
+            |chain| chain.reach.to_region(&cluster.region),
+        );
+        Errand { cluster: cluster.clone(), reach, is_new: false }
+    }
+
+    /// Starts the comparisons that are due and returns when the next one is. Only clusters whose
+    /// profile is in use are compared on the timer.
+    pub(super) fn clusters_due(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let every = self.world.settings.check_clusters_every;
+        let mut next: Option<Timestamp> = None;
+        let mut due = Vec::new();
+        for cluster in self.clusters.all() {
+            let view = self.view(&cluster.profile);
+            let can_ask = view.in_use && view.credentials_expire_at.is_some_and(|at| now < at);
+            if !can_ask {
+                continue;
+            }
+            let planned = self.clusters.next_check.get(&cluster.alias).copied();
+            let at = planned.or_else(|| cluster.checked_at?.checked_add(every).ok());
+            match at {
+                Some(at) if now < at => next = Some(next.map_or(at, |earlier| earlier.min(at))),
+                _ => due.push(self.errand(cluster)),
+            }
+        }
+        for errand in due {
+            let again = now.checked_add(RETRY).unwrap_or(Timestamp::MAX);
+            self.clusters.next_check.insert(errand.cluster.alias.clone(), again);
+            next = Some(next.map_or(again, |earlier| earlier.min(again)));
+            let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
+            self.workers.spawn(async move {
+                // The failure is in the agent's books already.
+                let _reported = errand.run(&world, &mailbox).await;
+            });
+        }
+        next
+    }
+
+    pub(super) fn cluster_synced(
+        &mut self,
+        cluster: Cluster,
+        changes: &[String],
+        reply: super::event::Reply<ClusterStatus>,
+    ) {
+        for change in changes {
+            tracing::info!(cluster = cluster.alias, change, "kubeconfig put right");
+        }
+        let every = self.world.settings.check_clusters_every;
+        let again = self.now().checked_add(every).unwrap_or(Timestamp::MAX);
+        self.clusters.next_check.insert(cluster.alias.clone(), again);
+        let status = self.cluster_status(&cluster);
+        self.clusters.clusters.insert(cluster.alias.clone(), cluster);
+        self.scribe.keep_clusters(self.clusters.all());
+        let _hung_up = reply.send(Ok(status));
+    }
+
+    pub(super) fn cluster_failed(&mut self, alias: &str, report: Report) {
+        tracing::warn!(cluster = alias, what = report.what, "cluster could not be compared");
+        if let Some(cluster) = self.clusters.clusters.get_mut(alias) {
+            // A cluster that AWS cannot be asked about has not drifted.
+            let is_drift = matches!(report.code, Code::ClusterNotFound | Code::ClusterNotReady);
+            if is_drift {
+                cluster.drift = Some(report.what);
+            }
+        }
+    }
+
+    pub(super) fn cluster_remove(&mut self, alias: &str) -> Result<Empty, Report> {
+        self.clusters.get(alias)?;
+        self.clusters.clusters.remove(alias);
+        self.clusters.next_check.remove(alias);
+        self.scribe.keep_clusters(self.clusters.all());
+        self.scribe.remove_kubeconfig(self.world.kubeconfig_path(alias));
+        Ok(Empty {})
+    }
+
+    /// Puts every file right from what is known, without asking AWS: at the start (eksd may have
+    /// moved), and when a file was edited.
+    pub(super) fn restore_kubeconfigs(&mut self) {
+        for cluster in self.clusters.all().cloned().collect::<Vec<_>>() {
+            let world = self.world.clone();
+            self.workers.spawn(async move {
+                match write_file(&world, &cluster.alias, &cluster.facts).await {
+                    Ok(changes) => {
+                        for change in changes {
+                            tracing::info!(cluster = cluster.alias, change, "kubeconfig put right");
+                        }
+                    }
+                    Err(report) => tracing::warn!(what = report.what, "kubeconfig not written"),
+                }
+            });
+        }
+    }
+}
+
+/// An alias is a file name, a kubectl context and a word in a prompt.
+fn check_alias(alias: &str) -> Result<(), Report> {
+    let is_fine = !alias.is_empty()
+        && alias.len() <= 100
+        && !alias.starts_with(['.', '-'])
+        && alias.chars().all(|c| c.is_ascii_alphanumeric() || "._-@+".contains(c));
+    if is_fine {
+        return Ok(());
+    }
+    Err(Report::new(
+        Code::Usage,
+        format!("`{}` cannot be a cluster's alias", printable(alias)),
+        "use letters, digits and `._-@+`, at most 100, not beginning with `.` or `-`",
+    ))
+}

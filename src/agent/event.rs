@@ -1,0 +1,149 @@
+//! Everything that can happen to the agent, as one closed enum, and the mailbox it arrives in.
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{clusters::Errand, watcher::Change};
+use crate::{
+    ipc::wire::{
+        ClusterAddParams, ClusterStatus, Empty, LoginDone, LoginOpen, LoginParams, LogoutDone,
+        LogoutParams, Resolved, StatusAnswer, StatusParams, TokenParams, UseParams,
+    },
+    model::{
+        AwsFiles, Credentials, LoginKey, Reach, SsoToken,
+        cluster::Cluster,
+        session::{SessionKey, Trouble},
+    },
+    report::Report,
+    store::sso_cache::Cached,
+};
+
+/// Where an answer goes. That nobody listens any more is no error: the asker hung up.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Report>>;
+
+/// The one way to the agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox(mpsc::UnboundedSender<Event>);
+
+impl Mailbox {
+    /// Returns a mailbox and its other end. Unbounded: the server limits the connections, each
+    /// connection has one request under way, and workers answer once each.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Drops an event in. An agent that has ended takes nothing any more, and nobody minds.
+    pub(super) fn send(&self, event: Event) {
+        let _ended = self.0.send(event);
+    }
+
+    /// Asks and waits for the answer.
+    pub(super) async fn ask<T>(&self, event: impl FnOnce(Reply<T>) -> Event) -> Result<T, Report> {
+        let (reply, answer) = oneshot::channel();
+        self.send(event(reply));
+        answer.await.unwrap_or_else(|_| Err(ending()))
+    }
+}
+
+/// Returns the answer of an agent that is about to end.
+pub(super) fn ending() -> Report {
+    Report::new(
+        crate::report::Code::AgentUnavailable,
+        "the agent is ending",
+        "run the command again; it starts a new agent",
+    )
+}
+
+/// How long an asker waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Until a refresh in flight has ended.
+    Some,
+    /// Not at all: the best there is.
+    None,
+}
+
+/// What a token is signed with, and for what.
+#[derive(Clone, Debug)]
+pub(super) struct Signer {
+    /// Whose.
+    pub(super) credentials: Credentials,
+    /// The way to the cluster's region.
+    pub(super) reach: Reach,
+    /// What goes into `x-k8s-aws-id`.
+    pub(super) cluster_id: String,
+}
+
+/// What a login tells those who wait for it.
+#[derive(Clone, Debug)]
+pub(super) enum LoginNews {
+    /// The person must open this.
+    Open(LoginOpen),
+    /// It is over.
+    Over(Result<LoginDone, Report>),
+}
+
+/// What a refresh brought, secrets included.
+#[derive(Debug)]
+pub(super) enum Fresh {
+    /// For a sign-in.
+    Token {
+        /// The token.
+        token: SsoToken,
+        /// When it was made, where that is known from a file.
+        issued_at: Option<jiff::Timestamp>,
+        /// Why it could not be kept on disk, if it could not.
+        not_kept: Option<Report>,
+    },
+    /// For a role.
+    Keys(Credentials),
+}
+
+/// What can happen.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Somebody asks for credentials.
+    Credentials { profile: String, patience: Patience, reply: Reply<Credentials> },
+    /// Somebody asks for what a token is made of.
+    Signer { params: TokenParams, patience: Patience, reply: Reply<Signer> },
+    /// Somebody asks how things are.
+    Status { params: StatusParams, reply: Reply<StatusAnswer> },
+    /// Somebody wants to know when that changes.
+    Subscribe { reply: Reply<watch::Receiver<u64>> },
+    /// Somebody asks what a name stands for.
+    Resolve { name: String, reply: Reply<Resolved> },
+    /// A shell uses something.
+    Use { params: UseParams, reply: Reply<Empty> },
+    /// A person logs in.
+    Login { params: LoginParams, news: mpsc::UnboundedSender<LoginNews> },
+    /// A login is at the point where the person must act.
+    LoginOpened { key: LoginKey, open: LoginOpen },
+    /// A login is over.
+    LoginEnded { key: LoginKey, result: Result<Fresh, Report> },
+    /// Somebody who waited for a login hung up.
+    LoginLeft,
+    /// A person logs out.
+    Logout { params: LogoutParams, reply: Reply<LogoutDone> },
+    /// A refresh is over.
+    Refreshed { key: SessionKey, flight: u64, result: Result<Fresh, Trouble> },
+    /// The AWS files were read.
+    FilesRead { files: AwsFiles, unread: Vec<Report> },
+    /// A shared token file was read: what is in it, or that there is none.
+    CacheRead { key: LoginKey, found: Option<Box<Cached>> },
+    /// Something in a watched folder changed.
+    Changed(Change),
+    /// Somebody registers a cluster.
+    ClusterAdd { params: ClusterAddParams, reply: Reply<Errand> },
+    /// Somebody wants clusters compared with AWS now.
+    ClusterErrands { alias: Option<String>, reply: Reply<Vec<Errand>> },
+    /// A cluster was compared with AWS and its file is right.
+    ClusterSynced { cluster: Box<Cluster>, changes: Vec<String>, reply: Reply<ClusterStatus> },
+    /// A cluster could not be compared.
+    ClusterFailed { alias: String, report: Report },
+    /// Somebody forgets a cluster.
+    ClusterRemove { alias: String, reply: Reply<Empty> },
+    /// A file could not be written, or could again.
+    Written { what: &'static str, report: Option<Report> },
+    /// A client wants the agent to end.
+    Stop,
+}

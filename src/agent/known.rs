@@ -1,0 +1,174 @@
+//! What the person's AWS files say, resolved once and kept until they change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    model::{
+        AwsFiles, Chain, ChainError, LoginKey, ProfileName, SsoLogin, chain,
+        session::{SessionKey, Spec},
+        text::{near_miss, printable, printable_sentence},
+    },
+    report::{Code, Report},
+};
+
+/// A profile, resolved.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// The chain, or why there is none.
+    pub(super) chain: Result<Chain, ChainError>,
+    /// Its sessions, root first.
+    pub(super) specs: Vec<Spec>,
+    /// The line of the profile's header, for the order of rows.
+    line: u32,
+}
+
+/// The AWS files, resolved.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    files: AwsFiles,
+    profiles: BTreeMap<ProfileName, Resolved>,
+    logins: BTreeMap<LoginKey, SsoLogin>,
+    reports: Vec<Report>,
+}
+
+impl Known {
+    /// Resolves `files`. A profile or sso-session that is lost only because a line of it has just
+    /// become unreadable keeps what `self` knew of it until the line is mended. `unread` are files
+    /// that could not be read at all.
+    pub(super) fn update(&mut self, mut files: AwsFiles, unread: Vec<Report>) {
+        let new_finding = files.findings.iter().any(|finding| {
+            !self.files.findings.iter().any(|old| old.what == finding.what)
+        });
+        let mut reports: Vec<Report> = unread;
+        reports.extend(files.findings.iter().map(|finding| {
+            let refused = match finding.refused_by.as_slice() {
+                [] => "eksd reads past it".to_owned(),
+                by => format!("eksd reads past it; refused as a whole by: {}", by.join(", ")),
+            };
+            let what = format!("{}: {}", finding.origin, printable_sentence(&finding.what));
+            Report::new(Code::ConfigBroken, what, format!("mend {}", finding.origin)).because(refused)
+        }));
+        if new_finding || !reports.is_empty() {
+            self.carry_over(&mut files, &mut reports);
+        }
+        *self = Self::resolve(files, reports);
+    }
+
+    fn carry_over(&self, files: &mut AwsFiles, reports: &mut Vec<Report>) {
+        if files.findings.is_empty() && reports.is_empty() {
+            return;
+        }
+        for (name, section) in &self.files.sso_sessions {
+            files.sso_sessions.entry(name.clone()).or_insert_with(|| section.clone());
+        }
+        for (name, known) in &self.profiles {
+            let works = |files: &AwsFiles| chain::resolve(files, name.as_str()).is_ok();
+            if known.chain.is_ok()
+                && !works(files)
+                && let Some(section) = self.files.profiles.get(name)
+            {
+                files.profiles.insert(name.clone(), section.clone());
+                reports.push(Report::new(
+                    Code::ConfigBroken,
+                    format!("profile `{}` can no longer be read; the last good version is in use", printable(name.as_str())),
+                    "mend the lines named above",
+                ));
+            }
+        }
+    }
+
+    fn resolve(files: AwsFiles, reports: Vec<Report>) -> Self {
+        let mut logins = BTreeMap::new();
+        let profiles = files
+            .profiles
+            .iter()
+            .map(|(name, section)| {
+                let chain = chain::resolve(&files, name.as_str());
+                if let Ok(chain) = &chain
+                    && let Some(login) = chain.login()
+                {
+                    logins.entry(login.key.clone()).or_insert_with(|| login.clone());
+                }
+                let specs = chain.as_ref().map(Chain::specs).unwrap_or_default();
+                (name.clone(), Resolved { chain, specs, line: section.origin.line })
+            })
+            .collect();
+        Self { files, profiles, logins, reports }
+    }
+
+    /// Returns what is wrong with the files.
+    pub(super) fn reports(&self) -> &[Report] {
+        &self.reports
+    }
+
+    /// Returns whether no profile is known at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.profiles.is_empty()
+    }
+
+    /// Returns the profiles in the order of the config file.
+    pub(super) fn in_file_order(&self) -> Vec<(&ProfileName, &Resolved)> {
+        let mut rows: Vec<_> = self.profiles.iter().collect();
+        rows.sort_by_key(|(name, resolved)| (resolved.line, (*name).clone()));
+        rows
+    }
+
+    /// Returns a profile.
+    pub(super) fn profile(&self, name: &str) -> Option<&Resolved> {
+        self.profiles.get(name)
+    }
+
+    /// Returns a profile's chain.
+    ///
+    /// # Errors
+    /// No such profile, or it cannot work as written.
+    pub(super) fn chain(&self, name: &str) -> Result<&Chain, Report> {
+        match self.profiles.get(name) {
+            Some(Resolved { chain: Ok(chain), .. }) => Ok(chain),
+            Some(Resolved { chain: Err(error), .. }) => Err(Report::of_chain(name, error)),
+            None => match chain::resolve(&self.files, name) {
+                Ok(_) => Err(Report::new(Code::Internal, "a profile was lost", "report this as a bug")),
+                Err(error) => Err(Report::of_chain(name, &error)),
+            },
+        }
+    }
+
+    /// Returns the sign-ins that profiles lead to.
+    pub(super) fn logins(&self) -> &BTreeMap<LoginKey, SsoLogin> {
+        &self.logins
+    }
+
+    /// Returns the sign-in of that name (sso-session or start URL).
+    pub(super) fn login_named(&self, name: &str) -> Option<&SsoLogin> {
+        self.logins.values().find(|login| login.key.cache_text() == name)
+    }
+
+    /// Returns a name that is spelled almost like `name`.
+    pub(super) fn near(&self, name: &str, more: impl Iterator<Item = String>) -> Option<String> {
+        let profiles = self.profiles.keys().map(ToString::to_string);
+        let logins = self.logins.keys().map(ToString::to_string);
+        let known: Vec<String> = profiles.chain(logins).chain(more).collect();
+        near_miss(name, known.iter().map(String::as_str)).map(str::to_owned)
+    }
+
+    /// Returns the specs of every session that some profile leads to.
+    pub(super) fn specs(&self) -> BTreeMap<&SessionKey, &Spec> {
+        self.profiles
+            .values()
+            .flat_map(|resolved| &resolved.specs)
+            .map(|spec| (&spec.key, spec))
+            .collect()
+    }
+
+    /// Returns the profiles whose chain begins at `login`.
+    pub(super) fn profiles_of(&self, login: &LoginKey) -> BTreeSet<&ProfileName> {
+        self.profiles
+            .iter()
+            .filter(|(_, resolved)| {
+                let chain = resolved.chain.as_ref().ok();
+                chain.and_then(Chain::login).is_some_and(|found| found.key == *login)
+            })
+            .map(|(name, _)| name)
+            .collect()
+    }
+}

@@ -1,0 +1,249 @@
+//! Refreshing one session: the worker that the agent starts, and that answers with one event.
+//!
+//! A worker takes everything it needs with it; it never looks at the agent's state.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    agent::{Held, bug},
+    event::Fresh,
+};
+use crate::{
+    aws::{AwsError, Class, TokenRequest},
+    model::{
+        Credentials, LoginKey, RoleHop, Secret, SsoLogin, SsoToken,
+        session::{FailureClass, Recipe, Session, SessionKey, Trouble},
+    },
+    report::{Code, Report},
+    store::sso_cache::{Cached, SsoCache},
+    world::World,
+};
+
+/// How long the winner of a race for a rotated refresh token may take to write its file.
+const RACE: Duration = Duration::from_secs(5);
+
+/// How often the file is looked at during that time.
+const RACE_LOOK: Duration = Duration::from_millis(250);
+
+/// What to refresh, with the secrets it takes.
+pub(super) enum Job {
+    /// A sign-in's token.
+    Token {
+        /// The sign-in.
+        login: SsoLogin,
+        /// What is held now.
+        token: SsoToken,
+    },
+    /// A permission set's credentials.
+    SsoRole {
+        /// The way to the portal.
+        reach: crate::model::Reach,
+        /// The sign-in's access token.
+        access_token: Secret,
+        /// Whose sign-in.
+        login: LoginKey,
+        /// The account.
+        account_id: String,
+        /// The permission set.
+        role_name: String,
+    },
+    /// A role.
+    Role {
+        /// The hop.
+        hop: RoleHop,
+        /// Who assumes it.
+        credentials: Credentials,
+    },
+}
+
+impl Job {
+    /// Returns the job for a session, if what it is made from is there.
+    pub(super) fn new(
+        session: &Session,
+        vault: &std::collections::HashMap<SessionKey, Held>,
+    ) -> Option<Self> {
+        let parent = session.spec.parent.as_ref().and_then(|parent| vault.get(parent));
+        match (&session.spec.recipe, &session.spec.key, parent) {
+            (Recipe::Login(login), key, _) => match vault.get(key)? {
+                Held::Token(token) => {
+                    Some(Self::Token { login: login.clone(), token: token.clone() })
+                }
+                Held::Keys(_) => None,
+            },
+            (
+                Recipe::SsoRole { reach },
+                SessionKey::SsoRole { login, account_id, role_name },
+                Some(Held::Token(token)),
+            ) => Some(Self::SsoRole {
+                reach: reach.clone(),
+                access_token: token.access_token.clone(),
+                login: login.clone(),
+                account_id: account_id.clone(),
+                role_name: role_name.clone(),
+            }),
+            (Recipe::AssumeRole { hop, .. }, _, Some(Held::Keys(credentials))) => {
+                Some(Self::Role { hop: hop.clone(), credentials: credentials.clone() })
+            }
+            (Recipe::AssumeRole { hop, keys: Some(credentials) }, _, None) => {
+                Some(Self::Role { hop: hop.clone(), credentials: credentials.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Does it.
+    pub(super) async fn run(self, world: &Arc<World>) -> Result<Fresh, Trouble> {
+        world.pace.wait().await;
+        match self {
+            Self::Token { login, token } => refresh_token(world, login, token).await,
+            Self::SsoRole { reach, access_token, login, account_id, role_name } => {
+                let subject = format!("role `{role_name}` in account {account_id}");
+                world
+                    .aws
+                    .role_credentials(&reach, &access_token, &account_id, &role_name)
+                    .await
+                    .map(Fresh::Keys)
+                    .map_err(|error| trouble(&error, &subject, &login.to_string()))
+            }
+            Self::Role { hop, credentials } => {
+                let subject = format!("role `{}`", hop.role_arn);
+                let name = hop.profile.to_string();
+                world
+                    .aws
+                    .assume_role(&credentials, &hop, &world.role_session_name)
+                    .await
+                    .map(Fresh::Keys)
+                    .map_err(|error| trouble(&error, &subject, &name))
+            }
+        }
+    }
+}
+
+/// Turns an error of AWS into what the model decides on. `login` is what `eksd login` takes.
+pub(super) fn trouble(error: &AwsError, subject: &str, login: &str) -> Trouble {
+    let class = match error.class {
+        Class::MayPass { retry_after } => FailureClass::MayPass { retry_after },
+        Class::NeedsPerson => FailureClass::NeedsPerson,
+        Class::NeverWorks => FailureClass::NeverWorks,
+    };
+    Trouble { class, report: error.report(subject, login) }
+}
+
+/// Renews a token under the file's lock: another program that shares the file may have been
+/// faster, and a refresh token works once.
+async fn refresh_token(
+    world: &Arc<World>,
+    login: SsoLogin,
+    ours: SsoToken,
+) -> Result<Fresh, Trouble> {
+    let cache = world.sso_cache.clone();
+    let key = login.key.clone();
+    let locked = blocking(move || {
+        let guard = cache.lock(&key);
+        (guard, cache.read(&key))
+    })
+    .await?;
+    let (guard, on_disk) = locked;
+    if let Err(report) = &guard {
+        tracing::warn!(what = report.what, "token file is not locked");
+    }
+    let now = world.clock.now();
+    if let Ok(Some(cached)) = on_disk
+        && is_newer(&cached, &ours)
+        && now < cached.token.expires_at
+    {
+        return Ok(adopt(cached));
+    }
+    match call(world, &login, &ours).await {
+        Ok(token) => {
+            let not_kept = keep(world, &login, &token).await;
+            drop(guard);
+            Ok(Fresh::Token { token, issued_at: None, not_kept })
+        }
+        Err(error) if matches!(error.class, Class::NeedsPerson) => {
+            drop(guard);
+            lost_race(world, &login, &ours, &error).await
+        }
+        Err(error) => Err(trouble(&error, &subject(&login), &login.key.to_string())),
+    }
+}
+
+async fn call(world: &World, login: &SsoLogin, token: &SsoToken) -> Result<SsoToken, AwsError> {
+    let now = world.clock.now();
+    match (&token.refresh_token, &token.registration) {
+        (Some(refresh_token), Some(registration)) if now < registration.expires_at => {
+            let request = TokenRequest::Refresh { token: refresh_token };
+            world.aws.create_token(&login.reach, registration, request).await
+        }
+        _ => Err(AwsError::not_refreshable()),
+    }
+}
+
+/// A refused refresh token may have been used by somebody else a moment ago, who has not
+/// written the new one yet.
+async fn lost_race(
+    world: &Arc<World>,
+    login: &SsoLogin,
+    ours: &SsoToken,
+    error: &AwsError,
+) -> Result<Fresh, Trouble> {
+    let looks = RACE.as_millis() / RACE_LOOK.as_millis();
+    for _ in 0..looks {
+        let (cache, key) = (world.sso_cache.clone(), login.key.clone());
+        let found = blocking(move || cache.read(&key)).await?;
+        match found {
+            Ok(Some(cached)) if is_newer(&cached, ours) => return Ok(adopt(cached)),
+            // Nobody is refreshing it where the file says what we sent; only a file that is
+            // gone or torn is worth waiting for.
+            Ok(Some(_)) if !world.sso_cache.is_contended(&login.key) => break,
+            Ok(None) => break,
+            Ok(Some(_)) | Err(_) => tokio::time::sleep(RACE_LOOK).await,
+        }
+    }
+    Err(trouble(error, &subject(login), &login.key.to_string()))
+}
+
+fn subject(login: &SsoLogin) -> String {
+    format!("the SSO session `{}`", login.key)
+}
+
+fn is_newer(cached: &Cached, ours: &SsoToken) -> bool {
+    cached.token.refresh_token != ours.refresh_token
+        || (cached.token.access_token != ours.access_token
+            && ours.expires_at < cached.token.expires_at)
+}
+
+fn adopt(cached: Cached) -> Fresh {
+    Fresh::Token { token: cached.token, issued_at: Some(cached.modified_at), not_kept: None }
+}
+
+/// Writes a token where the AWS tools look for it. What cannot be written is served from memory.
+pub(super) async fn keep(
+    world: &Arc<World>,
+    login: &SsoLogin,
+    token: &SsoToken,
+) -> Option<Report> {
+    let (cache, login, token): (SsoCache, _, _) =
+        (world.sso_cache.clone(), login.clone(), token.clone());
+    match blocking(move || cache.write(&login, &token)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(report)) => Some(report),
+        Err(trouble) => Some(trouble.report),
+    }
+}
+
+/// Runs file work off the loop.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Trouble> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| bug("a file worker panicked"))
+}
+
+/// Returns the report of a sign-in that only a person can go on with.
+pub(super) fn over(login: &LoginKey) -> Report {
+    Report::new(
+        Code::NeedsLogin,
+        format!("the SSO session `{login}` is over or never began"),
+        format!("run `eksd login {login}`"),
+    )
+}

@@ -1,0 +1,105 @@
+//! Files that follow the agent's state: prompt lines, what survives a restart, the cluster registry.
+//!
+//! One thread writes them in the order in which they were handed over, so the last state wins and
+//! the loop never waits for a disk.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use super::event::{Event, Mailbox};
+use crate::{
+    model::cluster::Cluster,
+    report::Report,
+    store::{
+        atomic, clusters,
+        prompt_files::{PromptFiles, PromptName},
+        state::State,
+    },
+    world::World,
+};
+
+enum Chore {
+    Prompt(Vec<(PromptName, String)>),
+    State(State),
+    Clusters(Vec<Cluster>),
+    RemoveKubeconfig(PathBuf),
+}
+
+/// The way to the thread that writes.
+pub(super) struct Scribe {
+    chores: Option<mpsc::Sender<Chore>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Scribe {
+    /// Starts the thread.
+    pub(super) fn new(world: &Arc<World>, mailbox: &Mailbox) -> Self {
+        let (chores, inbox) = mpsc::channel();
+        let (world, mailbox) = (world.clone(), mailbox.clone());
+        let thread = thread::Builder::new()
+            .name("scribe".to_owned())
+            .spawn(move || write_all(&inbox, &world, &mailbox))
+            .ok();
+        Self { chores: Some(chores), thread }
+    }
+
+    fn send(&self, chore: Chore) {
+        if let Some(chores) = &self.chores {
+            let _ended = chores.send(chore);
+        }
+    }
+
+    /// Makes the prompt files hold exactly these lines.
+    pub(super) fn prompts(&self, lines: Vec<(PromptName, String)>) {
+        self.send(Chore::Prompt(lines));
+    }
+
+    /// Keeps what survives a restart.
+    pub(super) fn keep_state(&self, state: &State) {
+        self.send(Chore::State(state.clone()));
+    }
+
+    /// Keeps the cluster registry.
+    pub(super) fn keep_clusters<'a>(&self, clusters: impl Iterator<Item = &'a Cluster>) {
+        self.send(Chore::Clusters(clusters.cloned().collect()));
+    }
+
+    /// Removes a cluster's file.
+    pub(super) fn remove_kubeconfig(&self, path: PathBuf) {
+        self.send(Chore::RemoveKubeconfig(path));
+    }
+
+    /// Writes what is still to be written, and ends.
+    pub(super) fn finish(&mut self) {
+        self.chores = None;
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+fn write_all(inbox: &mpsc::Receiver<Chore>, world: &World, mailbox: &Mailbox) {
+    let mut prompts = PromptFiles::new(&world.paths.prompt_dir);
+    for chore in inbox {
+        let (what, result): (_, Result<(), Report>) = match chore {
+            Chore::Prompt(lines) if world.is_daemon => {
+                ("prompt files", prompts.hold(&lines).map_err(Into::into))
+            }
+            Chore::Prompt(_) => continue,
+            Chore::State(state) => ("state", state.save(&world.paths.state).map_err(Into::into)),
+            Chore::Clusters(all) => {
+                ("clusters", clusters::save(&world.paths.clusters, &all).map_err(Into::into))
+            }
+            Chore::RemoveKubeconfig(path) => {
+                ("kubeconfig", atomic::remove(&path).map_err(Into::into))
+            }
+        };
+        if let Err(report) = &result {
+            tracing::warn!(what = report.what, "file not written");
+        }
+        mailbox.send(Event::Written { what, report: result.err() });
+    }
+}

@@ -1,0 +1,436 @@
+//! The agent's side of the socket: one task a connection, limits on everything a peer controls.
+
+use std::{io, sync::Arc, time::Duration};
+
+use interprocess::local_socket::{
+    tokio::{Listener, Stream, prelude::*},
+    traits::tokio::Listener as _,
+};
+use serde::Serialize;
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    answers::{rfc3339, wire_credentials},
+    event::{Event, LoginNews, Mailbox, Patience, Reply},
+};
+use crate::{
+    aws::eks_token,
+    ipc::{
+        LONGEST_REQUEST, PROTOCOL,
+        wire::{
+            AgentLine, Empty, Hello, Notification, Request, RequestLine, RpcError, SyncDone,
+            Welcome, WireToken,
+        },
+    },
+    model::text::printable_sentence,
+    report::{Code, Report},
+    world::World,
+};
+
+/// A peer that has connected says hello within this time.
+const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A connection without a request ends after this time.
+const IDLE_DEADLINE: Duration = Duration::from_mins(1);
+
+/// A peer that does not read its answer is left alone after this time.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a question for credentials waits for AWS; SDKs give a `credential_process` some 20 s,
+/// people at a prompt less.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Connections at once; more wait in the kernel's queue.
+const MOST_CONNECTIONS: usize = 512;
+
+/// JSON-RPC 2.0 section 5.1.
+mod code {
+    pub(super) const PARSE_ERROR: i32 = -32_700;
+    pub(super) const INVALID_REQUEST: i32 = -32_600;
+    pub(super) const UNKNOWN_METHOD: i32 = -32_601;
+    pub(super) const INVALID_PARAMS: i32 = -32_602;
+    pub(super) const REPORT: i32 = -32_000;
+}
+
+/// Serves connections until the shutdown token is cancelled.
+pub(super) async fn serve(
+    listener: Listener,
+    world: Arc<World>,
+    mailbox: Mailbox,
+    shutdown: CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let connections = TaskTracker::new();
+    loop {
+        let Ok(place) = room.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => {
+                // Out of descriptors: wait for some to come free instead of spinning.
+                tracing::warn!(%error, "no connection accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if !is_own_user(&stream) {
+            tracing::warn!("a connection of another user was refused");
+            continue;
+        }
+        let (world, mailbox, shutdown) = (world.clone(), mailbox.clone(), shutdown.clone());
+        connections.spawn(async move {
+            let _place = place;
+            let (reader, writer) = tokio::io::split(stream);
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                _ended = talk(reader, writer, world, mailbox) => {}
+            }
+        });
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+/// The folder and the socket keep others out already; the kernel's word is the second lock.
+fn is_own_user(stream: &Stream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream.peer_creds().ok().and_then(|peer| peer.euid()) == Some(own)
+}
+
+/// Talks to one peer until it hangs up or breaks the rules.
+pub(super) async fn talk<R, W>(
+    reader: R,
+    writer: W,
+    world: Arc<World>,
+    mailbox: Mailbox,
+) -> io::Result<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut peer = Peer { reader: BufReader::new(reader), writer, world, mailbox };
+    if !peer.greet().await? {
+        return Ok(());
+    }
+    while let Some(line) = peer.next_line(IDLE_DEADLINE).await? {
+        peer.handle(&line).await?;
+    }
+    Ok(())
+}
+
+struct Peer<R, W> {
+    reader: BufReader<R>,
+    writer: W,
+    world: Arc<World>,
+    mailbox: Mailbox,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
+    /// Exchanges hellos. Returns whether to talk on.
+    async fn greet(&mut self) -> io::Result<bool> {
+        let Some(line) = self.next_line(HELLO_DEADLINE).await? else { return Ok(false) };
+        match parse(&line) {
+            Ok(RequestLine { id, request: Request::Hello(hello), .. }) => {
+                self.welcome(id, &hello).await
+            }
+            Ok(RequestLine { id, .. }) => {
+                let report = bad_request("the first request must be `hello`");
+                self.fail(Some(id), code::INVALID_REQUEST, report).await?;
+                Ok(false)
+            }
+            Err((id, code, report)) => {
+                self.fail(id, code, report).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn welcome(&mut self, id: u64, hello: &Hello) -> io::Result<bool> {
+        if hello.protocol != PROTOCOL {
+            let what =
+                format!("the client speaks protocol {}, the agent {PROTOCOL}", hello.protocol);
+            let report = Report::new(Code::ProtocolMismatch, what, "run `eksd agent restart`");
+            self.fail(Some(id), code::REPORT, report).await?;
+            return Ok(false);
+        }
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+        };
+        self.answer(id, Ok(welcome)).await?;
+        Ok(true)
+    }
+
+    /// Reads a line. `None`: the peer hung up, or broke a limit and was told.
+    async fn next_line(&mut self, deadline: Duration) -> io::Result<Option<String>> {
+        match timeout(deadline, read_line(&mut self.reader)).await {
+            Err(_) => Ok(None),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+                let report = bad_request("a request line is at most 64 KiB long");
+                self.fail(None, code::INVALID_REQUEST, report).await?;
+                Ok(None)
+            }
+            Ok(line) => line,
+        }
+    }
+
+    async fn handle(&mut self, line: &str) -> io::Result<()> {
+        let RequestLine { id, request, .. } = match parse(line) {
+            Ok(request) => request,
+            Err((id, code, report)) => return self.fail(id, code, report).await,
+        };
+        match request {
+            Request::Hello(_) => {
+                let report = bad_request("`hello` is said once");
+                self.fail(Some(id), code::INVALID_REQUEST, report).await
+            }
+            Request::Status(params) => {
+                let answer = self.ask(|reply| Event::Status { params, reply }).await;
+                self.answer(id, answer).await
+            }
+            Request::Subscribe(params) => {
+                let answer = self.ask(|reply| Event::Status { params, reply }).await;
+                self.answer(id, answer).await?;
+                self.push_changes().await
+            }
+            Request::LoginStart(params) => {
+                let (news, received) = mpsc::unbounded_channel();
+                self.mailbox.send(Event::Login { params, news });
+                self.tell_login(id, received).await
+            }
+            Request::Logout(params) => {
+                let answer = self.ask(|reply| Event::Logout { params, reply }).await;
+                self.answer(id, answer).await
+            }
+            Request::Credentials(params) => {
+                let answer = self
+                    .with_patience(|patience, reply| Event::Credentials {
+                        profile: params.profile.clone(),
+                        patience,
+                        reply,
+                    })
+                    .await;
+                self.answer(id, answer.as_ref().map(wire_credentials).map_err(Clone::clone)).await
+            }
+            Request::Token(params) => {
+                let signer = self
+                    .with_patience(|patience, reply| Event::Signer {
+                        params: params.clone(),
+                        patience,
+                        reply,
+                    })
+                    .await;
+                let answer = signer.and_then(|signer| self.mint(&signer));
+                self.answer(id, answer).await
+            }
+            Request::ClusterAdd(params) => {
+                let errand = self.ask(|reply| Event::ClusterAdd { params, reply }).await;
+                let answer = match errand {
+                    Ok(errand) => errand.run(&self.world, &self.mailbox).await,
+                    Err(report) => Err(report),
+                };
+                self.answer(id, answer.map(|(status, _)| status)).await
+            }
+            Request::ClusterRemove(params) => {
+                let alias = params.alias;
+                let answer = self.ask(|reply| Event::ClusterRemove { alias, reply }).await;
+                self.answer(id, answer).await
+            }
+            Request::ClusterSync(params) => {
+                let alias = params.alias;
+                let errands = self.ask(|reply| Event::ClusterErrands { alias, reply }).await;
+                let answer = match errands {
+                    Ok(errands) => Ok(self.sync(errands).await),
+                    Err(report) => Err(report),
+                };
+                self.answer(id, answer).await
+            }
+            Request::Resolve(params) => {
+                let name = params.name;
+                let answer = self.ask(|reply| Event::Resolve { name, reply }).await;
+                self.answer(id, answer).await
+            }
+            Request::Use(params) => {
+                let answer = self.ask(|reply| Event::Use { params, reply }).await;
+                self.answer(id, answer).await
+            }
+            Request::Stop(_) => {
+                self.answer(id, Ok(Empty {})).await?;
+                self.mailbox.send(Event::Stop);
+                Ok(())
+            }
+        }
+    }
+
+    async fn ask<T>(&self, event: impl FnOnce(Reply<T>) -> Event) -> Result<T, Report> {
+        self.mailbox.ask(event).await
+    }
+
+    /// Asks, waits as long as a caller can be kept waiting, and then takes the best there is.
+    async fn with_patience<T>(
+        &self,
+        event: impl Fn(Patience, Reply<T>) -> Event,
+    ) -> Result<T, Report> {
+        match timeout(PATIENCE, self.ask(|reply| event(Patience::Some, reply))).await {
+            Ok(answer) => answer,
+            Err(_) => self.ask(|reply| event(Patience::None, reply)).await,
+        }
+    }
+
+    fn mint(&self, signer: &super::event::Signer) -> Result<WireToken, Report> {
+        let now = self.world.clock.now();
+        let minted = self
+            .world
+            .aws
+            .mint(&signer.credentials, &signer.cluster_id, &signer.reach, now)
+            .map_err(|error| error.report("the cluster token", &signer.cluster_id))?;
+        Ok(WireToken {
+            token: minted.token.expose().to_owned(),
+            expires_at: rfc3339(eks_token::ask_again_at(now, signer.credentials.expires_at)),
+        })
+    }
+
+    async fn sync(&self, errands: Vec<super::clusters::Errand>) -> SyncDone {
+        let mut clusters = Vec::new();
+        for errand in errands {
+            clusters.push(errand.row(&self.world, &self.mailbox).await);
+        }
+        SyncDone { clusters }
+    }
+
+    /// Tells the peer of every change until it hangs up.
+    async fn push_changes(&mut self) -> io::Result<()> {
+        let Ok(mut changes) = self.ask(|reply| Event::Subscribe { reply }).await else {
+            return Ok(());
+        };
+        changes.mark_unchanged();
+        loop {
+            tokio::select! {
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    self.notify(Notification::Changed(Empty {})).await?;
+                }
+                // A subscriber may ask on the same connection.
+                line = read_line(&mut self.reader) => match line? {
+                    Some(line) => match parse(&line) {
+                        Ok(RequestLine { id, request: Request::Status(params), .. }) => {
+                            let answer = self.ask(|reply| Event::Status { params, reply }).await;
+                            self.answer(id, answer).await?;
+                        }
+                        _ => return Ok(()),
+                    },
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn tell_login(
+        &mut self,
+        id: u64,
+        mut news: mpsc::UnboundedReceiver<LoginNews>,
+    ) -> io::Result<()> {
+        loop {
+            let next = tokio::select! {
+                next = news.recv() => next,
+                // Whatever it says, or that it hangs up, ends its wait.
+                _line = read_line(&mut self.reader) => {
+                    drop(news);
+                    self.mailbox.send(Event::LoginLeft);
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+            };
+            match next {
+                Some(LoginNews::Open(open)) => {
+                    self.notify(Notification::LoginOpen(open)).await?;
+                }
+                Some(LoginNews::Over(result)) => return self.answer(id, result).await,
+                None => return self.answer::<Empty>(id, Err(super::event::ending())).await,
+            }
+        }
+    }
+
+    async fn answer<T: Serialize>(&mut self, id: u64, answer: Result<T, Report>) -> io::Result<()> {
+        match answer {
+            Ok(result) => {
+                self.write(&AgentLine::Answer { jsonrpc: "2.0".to_owned(), id, result }).await
+            }
+            Err(report) => self.fail(Some(id), code::REPORT, report).await,
+        }
+    }
+
+    async fn fail(&mut self, id: Option<u64>, code: i32, report: Report) -> io::Result<()> {
+        let error = RpcError { code, message: report.what.clone(), data: report };
+        self.write(&AgentLine::<()>::Failure { jsonrpc: "2.0".to_owned(), id, error }).await
+    }
+
+    async fn notify(&mut self, notification: Notification) -> io::Result<()> {
+        let jsonrpc = "2.0".to_owned();
+        self.write(&AgentLine::<()>::Notification { jsonrpc, notification }).await
+    }
+
+    async fn write<T: Serialize>(&mut self, line: &AgentLine<T>) -> io::Result<()> {
+        // Wiped after use: answers may hold credentials.
+        let mut text = zeroize::Zeroizing::new(serde_json::to_vec(line)?);
+        text.push(b'\n');
+        let written = async {
+            self.writer.write_all(&text).await?;
+            self.writer.flush().await
+        };
+        timeout(WRITE_DEADLINE, written).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+}
+
+/// Reads a line of at most [`LONGEST_REQUEST`] bytes.
+async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    loop {
+        let chunk = reader.fill_buf().await?;
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let taken = end.map_or(chunk.len(), |end| end + 1);
+        line.extend_from_slice(&chunk[..taken]);
+        reader.consume(taken);
+        if LONGEST_REQUEST < line.len() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if end.is_some() {
+            return String::from_utf8(line).map(Some).map_err(|_| io::ErrorKind::InvalidData.into());
+        }
+    }
+}
+
+fn parse(line: &str) -> Result<RequestLine, (Option<u64>, i32, Report)> {
+    serde_json::from_str(line).map_err(|error| {
+        let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+        let field = |name: &str| value.as_ref().and_then(|value| value.get(name));
+        let id = field("id").and_then(serde_json::Value::as_u64);
+        let why = printable_sentence(&error.to_string());
+        let (code, what) = match (&value, field("method")) {
+            (None, _) => (code::PARSE_ERROR, "a line that is not JSON"),
+            (Some(_), None) => (code::INVALID_REQUEST, "a request without a method"),
+            (Some(_), Some(_)) if why.contains("unknown variant") => {
+                (code::UNKNOWN_METHOD, "a method that this agent does not know")
+            }
+            (Some(_), Some(_)) => (code::INVALID_PARAMS, "parameters that do not fit the method"),
+        };
+        (id, code, bad_request(what).because(why))
+    })
+}
+
+fn bad_request(what: &str) -> Report {
+    Report::new(Code::BadRequest, what, "see docs/protocol.md")
+}

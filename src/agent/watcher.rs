@@ -1,0 +1,192 @@
+//! Watched folders: the AWS files, the shared SSO cache, the kubeconfigs, and the agent's own socket.
+//!
+//! An event only says where to look; what is there decides. So a burst of events costs one reading,
+//! and a change within the same second is not missed.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::{
+    agent::Agent,
+    event::{Event, Mailbox},
+    refresh::blocking,
+};
+use crate::{
+    config::aws_files,
+    model::LoginKey,
+    store::sso_cache::ReadError,
+    world::World,
+};
+
+/// An empty or torn file is somebody's write in progress; it is read again after this.
+const BEING_WRITTEN: Duration = Duration::from_millis(100);
+
+/// After so many readings a torn file is believed to be broken.
+const READINGS: u32 = 5;
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    /// The AWS config or credentials file.
+    Files,
+    /// The shared SSO cache.
+    Cache,
+    /// A kubeconfig of ours.
+    Kubeconfigs,
+    /// The runtime folder.
+    Runtime,
+}
+
+/// Keeps the watches alive.
+pub(super) struct Watches {
+    _watcher: Option<RecommendedWatcher>,
+}
+
+/// Watches what `world` names. What cannot be watched is logged; eksd then sees changes when it
+/// next reads the file for another reason.
+pub(super) fn watch(world: &World, mailbox: &Mailbox) -> Watches {
+    let places = places(world);
+    let sorted = places.clone();
+    let mailbox = mailbox.clone();
+    let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        if matches!(event.kind, notify::EventKind::Access(_)) {
+            return;
+        }
+        let changes: BTreeSet<Change> = sorted
+            .iter()
+            .filter(|place| event.paths.iter().any(|path| place.has(path)))
+            .map(|place| place.change)
+            .collect();
+        for change in changes {
+            mailbox.send(Event::Changed(change));
+        }
+    });
+    let mut watcher = match made {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            tracing::warn!(%error, "files cannot be watched");
+            return Watches { _watcher: None };
+        }
+    };
+    let folders: BTreeSet<&Path> = places.iter().map(|place| place.folder.as_path()).collect();
+    for folder in folders {
+        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+            tracing::warn!(%error, folder = %folder.display(), "folder cannot be watched");
+        }
+    }
+    Watches { _watcher: Some(watcher) }
+}
+
+#[derive(Clone)]
+struct Place {
+    folder: PathBuf,
+    /// Only this file of the folder, where given.
+    file: Option<PathBuf>,
+    change: Change,
+}
+
+impl Place {
+    fn has(&self, path: &Path) -> bool {
+        match &self.file {
+            Some(file) => path == file,
+            None => path.parent() == Some(&self.folder) || path == self.folder,
+        }
+    }
+}
+
+fn places(world: &World) -> Vec<Place> {
+    let paths = &world.paths;
+    let mut places = Vec::new();
+    for file in [&paths.aws_config, &paths.aws_credentials] {
+        // The link and what it points to: dotfile tools use both.
+        let target = std::fs::canonicalize(file).ok();
+        for file in [Some(file.clone()), target].into_iter().flatten() {
+            if let Some(folder) = file.parent() {
+                let folder = folder.to_owned();
+                places.push(Place { folder, file: Some(file), change: Change::Files });
+            }
+        }
+    }
+    for (folder, change) in [
+        (&paths.sso_cache_dir, Change::Cache),
+        (&paths.kubeconfig_dir, Change::Kubeconfigs),
+        (&paths.runtime_dir, Change::Runtime),
+    ] {
+        places.push(Place { folder: folder.clone(), file: None, change });
+    }
+    places
+}
+
+/// Looks where something changed.
+pub(super) fn follow(agent: &mut Agent, change: Change) {
+    match change {
+        Change::Files => read_files(agent),
+        Change::Cache => {
+            let keys: Vec<LoginKey> = agent.known.logins().keys().cloned().collect();
+            read_caches(agent, &keys);
+        }
+        Change::Kubeconfigs => agent.restore_kubeconfigs(),
+        Change::Runtime => {
+            if agent.world.is_daemon && !agent.world.paths.socket.exists() {
+                // The folder was wiped (logout of the last seat): nobody can reach this agent any
+                // more, and another one can start.
+                tracing::warn!("the socket is gone; the agent ends");
+                agent.shutdown.cancel();
+            }
+        }
+    }
+}
+
+/// Reads the AWS files off the loop.
+pub(super) fn read_files(agent: &mut Agent) {
+    let (world, mailbox) = (agent.world.clone(), agent.mailbox.clone());
+    let had_profiles = !agent.known.is_empty();
+    agent.workers.spawn(async move {
+        for reading in 1..=READINGS {
+            let paths = world.paths.clone();
+            let Ok((files, unread)) = blocking(move || aws_files::read(&paths)).await else {
+                return;
+            };
+            // An editor that truncates before it writes is not a person who deleted everything.
+            let is_suspect = had_profiles && (files.profiles.is_empty() || !unread.is_empty());
+            if is_suspect && reading < READINGS {
+                tokio::time::sleep(BEING_WRITTEN).await;
+                continue;
+            }
+            mailbox.send(Event::FilesRead { files, unread });
+            return;
+        }
+    });
+}
+
+/// Reads the token files of `logins` off the loop.
+pub(super) fn read_caches(agent: &mut Agent, logins: &[LoginKey]) {
+    for login in logins {
+        let (world, mailbox, key) = (agent.world.clone(), agent.mailbox.clone(), login.clone());
+        agent.workers.spawn(async move {
+            for _ in 0..READINGS {
+                let (cache, wanted) = (world.sso_cache.clone(), key.clone());
+                match blocking(move || cache.read(&wanted)).await {
+                    Ok(Ok(found)) => {
+                        let found = found.map(Box::new);
+                        mailbox.send(Event::CacheRead { key, found });
+                        return;
+                    }
+                    Ok(Err(ReadError::Torn { .. })) => tokio::time::sleep(BEING_WRITTEN).await,
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "token file cannot be read");
+                        return;
+                    }
+                    Err(_) => return,
+                }
+            }
+            tracing::warn!(login = %key, "token file is damaged; what is held stays in use");
+        });
+    }
+}
