@@ -195,9 +195,8 @@ mod tests {
         let url = v["presigned_url"].as_str().expect("a URL");
         let world = world_of(v);
         let ours = ["127.0.0.1:80".to_owned()];
-        let reason = |token: &str| {
-            verify(&world, token, "prod", &ours).expect_err("must be refused")
-        };
+        let reason =
+            |token: &str| verify(&world, token, "prod", &ours).expect_err("must be refused");
         let host = "https://sts.us-east-1.amazonaws.com/";
         for (changed, why) in [
             (url.replace("https://", "http://"), "scheme"),

@@ -79,7 +79,7 @@ impl Lab {
             Some(path) => Some(File::options().create(true).append(true).open(path)?),
             None => None,
         };
-        let authority = Authority::new("eksd-lab")?;
+        let authority = Authority::new("eksd-lab root")?;
         let regions = options.script.all_regions();
         let shared = Arc::new(Shared::new(
             World::new(options.script),
