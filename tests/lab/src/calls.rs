@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct Call {
 #[derive(Debug)]
 pub(crate) struct CallLog {
     calls: Mutex<Vec<Call>>,
+    /// How many calls were forgotten, so that an open call's number stays good.
+    forgotten: AtomicUsize,
     changed: Condvar,
     seen: watch::Sender<usize>,
     file: Option<Mutex<File>>,
@@ -63,6 +66,7 @@ impl CallLog {
     pub(crate) fn new(file: Option<File>) -> Self {
         Self {
             calls: Mutex::default(),
+            forgotten: AtomicUsize::new(0),
             changed: Condvar::new(),
             seen: watch::Sender::new(0),
             file: file.map(Mutex::new),
@@ -78,11 +82,11 @@ impl CallLog {
         self.seen.send_modify(|n| *n += 1);
     }
 
-    /// Records an open call; the number is for [`CallLog::update`].
+    /// Records an open call; the number is for [`CallLog::finish`].
     pub(crate) fn begin(&self, call: Call) -> usize {
         let mut calls = self.lock();
         calls.push(call);
-        let number = calls.len() - 1;
+        let number = self.forgotten.load(Ordering::Relaxed) + calls.len() - 1;
         drop(calls);
         self.tell();
         number
@@ -90,8 +94,13 @@ impl CallLog {
 
     /// Puts what is known by now in place of what was recorded, and into the file.
     pub(crate) fn finish(&self, number: usize, call: &Call) {
-        if let Some(slot) = self.lock().get_mut(number) {
-            *slot = call.clone();
+        {
+            // The counter changes under this lock only.
+            let mut calls = self.lock();
+            let index = number.checked_sub(self.forgotten.load(Ordering::Relaxed));
+            if let Some(slot) = index.and_then(|index| calls.get_mut(index)) {
+                *slot = call.clone();
+            }
         }
         if let Some(file) = &self.file {
             let mut line = serde_json::to_vec(call).unwrap_or_default();
@@ -108,7 +117,9 @@ impl CallLog {
     }
 
     pub(crate) fn clear(&self) {
-        self.lock().clear();
+        let mut calls = self.lock();
+        self.forgotten.fetch_add(calls.len(), Ordering::Relaxed);
+        calls.clear();
     }
 
     pub(crate) fn count(&self, op: &str) -> usize {
@@ -136,4 +147,21 @@ impl CallLog {
 
 pub(crate) fn count(calls: &[Call], op: &str) -> usize {
     calls.iter().filter(|c| c.op == op || op == "*").count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_was_forgotten_while_open_does_not_overwrite_another() {
+        let named = |op: &str| Call { op: op.into(), ..Call::default() };
+        let log = CallLog::new(None);
+        let old = log.begin(named("Old"));
+        log.clear();
+        let new = log.begin(named("New"));
+        log.finish(old, &Call { status: Some(500), ..named("Old") });
+        log.finish(new, &Call { status: Some(200), ..named("New") });
+        assert_eq!(log.all(), [Call { status: Some(200), ..named("New") }]);
+    }
 }

@@ -196,7 +196,7 @@ impl Lab {
         self.shared.calls.count(op)
     }
 
-    /// Forgets the calls so far. To be used while no call is open.
+    /// Forgets the calls so far; one that is open is not seen again.
     pub fn forget_calls(&self) {
         self.shared.calls.clear();
     }
