@@ -223,6 +223,31 @@ fn kubectl_reaches_a_cluster_with_the_clis_token() {
 }
 
 #[test]
+fn the_clis_token_is_a_presigned_call_that_anyone_can_replay() {
+    use base64::Engine as _;
+    let person = Person::new(Script::default());
+    let credential = person.aws("eks get-token --cluster-name demo").json();
+    let token = credential["status"]["token"].as_str().expect("a token");
+    let raw = token.strip_prefix("k8s-aws-v1.").expect("the prefix");
+    let url = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(raw).expect("base64");
+    let url = String::from_utf8(url).expect("text");
+    let target = url.strip_prefix(&person.lab.url()).expect("the lab's own STS");
+    let replay = |cluster: &str, accept: &str| {
+        let headers = [("x-k8s-aws-id", cluster), ("accept", accept)];
+        common::send(person.lab.port(), "GET", target, &headers, "").expect("an answer")
+    };
+    let answer = replay("demo", "application/json").json();
+    let result = &answer["GetCallerIdentityResponse"]["GetCallerIdentityResult"];
+    assert_eq!(result["Arn"], ALICE_ARN, "{answer}");
+    assert_eq!(replay("demo", "*/*").xml("Arn"), Some(ALICE_ARN));
+    assert_eq!(replay("prod", "*/*").xml("Code"), Some("SignatureDoesNotMatch"));
+    person.lab.advance(901);
+    let late = replay("demo", "*/*");
+    assert!(late.xml("Message").is_some_and(|m| m.contains("- 15 min.)")), "{}", late.body);
+    assert!(person.lab.calls_of("GetCallerIdentity")[0].presigned);
+}
+
+#[test]
 fn kubectl_is_turned_away() {
     let person = Person::new(Script::default());
     person.aws("eks update-kubeconfig --name demo").ok();
