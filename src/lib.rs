@@ -2,5 +2,6 @@
 //!
 //! Rooms, in reading order; ARCHITECTURE.md says what each promises.
 
+pub mod config;
 pub mod model;
 pub mod report;
