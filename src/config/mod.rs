@@ -3,6 +3,7 @@
 //! Everything here is read once into a value and handed on; nothing is written, created or asked
 //! over the network, and no other room looks at the environment.
 
+pub mod aws_files;
 mod env;
 mod paths;
 
