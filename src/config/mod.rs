@@ -6,6 +6,8 @@
 pub mod aws_files;
 mod env;
 mod paths;
+mod settings;
 
 pub use env::Env;
 pub use paths::Paths;
+pub use settings::{LoginFlow, Settings};
