@@ -5,3 +5,5 @@
 pub mod config;
 pub mod model;
 pub mod report;
+#[cfg(feature = "agent")]
+pub mod store;
