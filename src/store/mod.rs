@@ -4,6 +4,7 @@
 //! a new one, whatever is killed when. Nothing here decides when: the agent does.
 
 pub mod atomic;
+pub mod lock;
 
 use std::{io, path::PathBuf};
 
