@@ -132,7 +132,7 @@ pub fn read(path: &Path) -> Result<Option<Content>, StoreError> {
 pub fn ensure_private_dir(path: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::Write { path: path.to_owned(), source };
     let refused = |why| Err(StoreError::Unsafe { path: path.to_owned(), why });
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    ensure_dir(path)?;
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
     let folder = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(folder) => File::from(folder),
@@ -151,6 +151,13 @@ pub fn ensure_private_dir(path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Makes sure that the folder is there: makes it and the folders above with mode 0700, and leaves one
+/// that exists as it is. For folders that belong to the person.
+pub fn ensure_dir(path: &Path) -> Result<(), StoreError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StoreError::Write { path: path.to_owned(), source })
 }
 
 /// Removes our own temporary files that nobody can be writing any more. Returns how many.

@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod lock;
+pub mod sso_cache;
 
 use std::{io, path::PathBuf};
 
