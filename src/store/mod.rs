@@ -6,6 +6,7 @@
 pub mod atomic;
 pub mod lock;
 pub mod sso_cache;
+pub mod state;
 
 use std::{io, path::PathBuf};
 
