@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod lock;
+pub mod prompt_files;
 pub mod sso_cache;
 pub mod state;
 
