@@ -4,6 +4,7 @@
 
 #[cfg(feature = "agent")]
 pub mod clock;
+pub mod config;
 pub mod ipc;
 pub mod model;
 #[cfg(feature = "agent")]
@@ -11,3 +12,5 @@ pub mod notify;
 #[cfg(feature = "agent")]
 mod platform;
 pub mod report;
+#[cfg(feature = "agent")]
+pub mod store;

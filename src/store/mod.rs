@@ -1,0 +1,118 @@
+//! The disk: what is kept, what is shared with the AWS CLI, what prompts read.
+//!
+//! Every file is opened, replaced and removed through [`atomic`], so that readers see an old file or
+//! a new one, whatever is killed when. Nothing here decides when: the agent does.
+
+pub mod atomic;
+pub mod lock;
+pub mod prompt_files;
+pub mod sso_cache;
+pub mod state;
+
+use std::{io, path::PathBuf};
+
+use crate::report::{Code, Report};
+
+/// What can go wrong on the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder could not be read.
+    #[error("`{}` cannot be read", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file or folder could not be written, made or removed. What was there is untouched.
+    #[error("`{}` cannot be written", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file or folder belongs to, or is open to, somebody else.
+    #[error("`{}` {why}", path.display())]
+    Unsafe {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it, to be read after its name.
+        why: &'static str,
+    },
+    /// Somebody else held the lock the whole time.
+    #[error("`{}` is in use by another program", path.display())]
+    Locked {
+        /// The file that the lock is for.
+        path: PathBuf,
+    },
+    /// The file is being written, or its writer died: ask again soon, do not write over it.
+    #[error("`{}` is not whole: {how}", path.display())]
+    Torn {
+        /// Which.
+        path: PathBuf,
+        /// What it looks like.
+        how: Tear,
+    },
+    /// The file is whole and not what it should be.
+    #[error("`{}` cannot be used: {why}", path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why; never quotes the file.
+        why: &'static str,
+    },
+}
+
+/// In what way a file is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Tear {
+    /// No bytes: truncated by a writer that is about to write, or lost power.
+    #[error("it is empty")]
+    Empty,
+    /// The text ends too early.
+    #[error("it ends too early")]
+    Short,
+    /// Something whole with the rest of a longer, older text behind it.
+    #[error("something follows its end")]
+    TrailingGarbage,
+    /// Not JSON at all.
+    #[error("it is not JSON")]
+    NotJson,
+}
+
+impl From<StoreError> for Report {
+    fn from(error: StoreError) -> Self {
+        let what = error.to_string();
+        match error {
+            StoreError::Read { path, source } => {
+                let fix = format!("make `{}` readable for you", path.display());
+                Self::new(Code::ReadFailed, what, fix).because(source.to_string())
+            }
+            StoreError::Write { path, source } => {
+                let folder = path.parent().unwrap_or(&path).display();
+                let fix = match source.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        format!("free some space where `{folder}` is")
+                    }
+                    _ => format!("make `{folder}` writable for you"),
+                };
+                Self::new(Code::WriteFailed, what, fix).because(source.to_string())
+            }
+            StoreError::Unsafe { path, .. } => {
+                let fix = format!("look who made `{}`, then move it away", path.display());
+                Self::new(Code::UnsafePath, what, fix)
+            }
+            StoreError::Locked { .. } => {
+                Self::new(Code::WriteFailed, what, "try again; if it stays so, end that program")
+            }
+            StoreError::Torn { path, .. } => {
+                let fix = format!("try again; if it stays so, remove `{}`", path.display());
+                Self::new(Code::ReadFailed, what, fix)
+            }
+            StoreError::Unusable { path, .. } => {
+                Self::new(Code::ReadFailed, what, format!("remove `{}`", path.display()))
+            }
+        }
+    }
+}
