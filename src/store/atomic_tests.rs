@@ -1,3 +1,5 @@
+//! The one door to the disk, with real files.
+
 use std::{
     os::unix::fs::{PermissionsExt, symlink},
     process::{Command, Stdio},

@@ -1,3 +1,5 @@
+//! The AWS files as people write them, and as the AWS CLI reads them.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

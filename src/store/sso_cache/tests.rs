@@ -1,3 +1,5 @@
+//! The shared token cache, as the AWS CLI writes it.
+
 use std::{
     os::unix::fs::{MetadataExt, symlink},
     sync::Barrier,

@@ -1,0 +1,10 @@
+//! The built programs and the source tree, from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod client_is_small;
+mod deps;
+mod protocol;
+mod readme;
+mod source;
+mod tidy;
