@@ -1,1 +1,42 @@
-//! Stands in for AWS and an EKS cluster.
+//! Stands in for AWS and for an EKS cluster, on loopback.
+//!
+//! One process plays SSO OIDC, the SSO portal, STS, EKS and, over TLS, a Kubernetes API server
+//! for each cluster. It checks what the real services check (signatures, PKCE, one-time tokens
+//! and codes, session limits, EKS bearer tokens), does what a [`Script`] says, fails on request
+//! ([`Fault`]) and records every call.
+//!
+//! ```
+//! use eksd_lab::{Fault, Lab, Script};
+//!
+//! let lab = Lab::start(Script::default());
+//! lab.queue(Fault::status("GetRoleCredentials", 429, "TooManyRequestsException").times(2));
+//! // ... run something with AWS_ENDPOINT_URL set to lab.url() ...
+//! assert_eq!(lab.count("GetRoleCredentials"), 0);
+//! ```
+
+mod calls;
+mod clock;
+mod control;
+mod eks;
+mod eks_token;
+mod faults;
+mod http;
+mod kube;
+mod kube_objects;
+mod lab;
+mod oidc;
+mod portal;
+mod script;
+mod server;
+mod sigv4;
+mod sts;
+mod tls;
+mod totp;
+mod world;
+
+pub use calls::Call;
+pub use control::What;
+pub use faults::{Act, Fault};
+pub use lab::{Lab, Options};
+pub use script::{Account, Approval, Cluster, Lifetimes, Mapped, Mfa, Role, Script, User};
+pub use totp::totp;

@@ -1,0 +1,139 @@
+//! The record of every call.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// One request that reached the lab.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Unix milliseconds by the lab's clock, when the request was read.
+    pub time_ms: i64,
+    /// `oidc`, `portal`, `sts`, `eks` or `kube`.
+    pub service: String,
+    /// The API's name of the operation (`GetRoleCredentials`); `Kube` for every request to a
+    /// Kubernetes API server; `Authorize`, `Device` and `Start` for the person's pages.
+    pub op: String,
+    /// GET or POST.
+    pub method: String,
+    /// The path, without query.
+    pub path: String,
+    /// CreateToken's grant: `device_code`, `authorization_code` or `refresh_token`.
+    pub grant: Option<String>,
+    /// The HTTP status; none while the call is open, or if it was never answered.
+    pub status: Option<u16>,
+    /// The error code that was answered.
+    pub error: Option<String>,
+    /// The fault that was played.
+    pub fault: Option<String>,
+    /// The caller's ARN, once its signature or token was found good.
+    pub arn: Option<String>,
+    /// The access key id that signed.
+    pub access_key: Option<String>,
+    /// The account that was asked for.
+    pub account: Option<String>,
+    /// The role that was asked for: a permission set's name, or a role ARN.
+    pub role: Option<String>,
+    /// The cluster that was asked for, or that was reached.
+    pub cluster: Option<String>,
+    /// The region of the signature.
+    pub region: Option<String>,
+    /// The client's User-Agent.
+    pub user_agent: String,
+    /// Signed in the URL, not in a header.
+    pub presigned: bool,
+    /// Why a Kubernetes API server turned the caller away.
+    pub why: Option<String>,
+}
+
+/// All calls, with a way to wait for one.
+#[derive(Debug)]
+pub(crate) struct CallLog {
+    calls: Mutex<Vec<Call>>,
+    changed: Condvar,
+    seen: watch::Sender<usize>,
+    file: Option<Mutex<File>>,
+}
+
+impl CallLog {
+    pub(crate) fn new(file: Option<File>) -> Self {
+        Self {
+            calls: Mutex::default(),
+            changed: Condvar::new(),
+            seen: watch::Sender::new(0),
+            file: file.map(Mutex::new),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.changed.notify_all();
+        self.seen.send_modify(|n| *n += 1);
+    }
+
+    /// Records an open call; the number is for [`CallLog::update`].
+    pub(crate) fn begin(&self, call: Call) -> usize {
+        let mut calls = self.lock();
+        calls.push(call);
+        let number = calls.len() - 1;
+        drop(calls);
+        self.tell();
+        number
+    }
+
+    /// Puts what is known by now in place of what was recorded, and into the file.
+    pub(crate) fn finish(&self, number: usize, call: &Call) {
+        if let Some(slot) = self.lock().get_mut(number) {
+            *slot = call.clone();
+        }
+        if let Some(file) = &self.file {
+            let mut line = serde_json::to_vec(call).unwrap_or_default();
+            line.push(b'\n');
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            // A full disk must not change what the client sees.
+            let _ = file.write_all(&line);
+        }
+        self.tell();
+    }
+
+    pub(crate) fn all(&self) -> Vec<Call> {
+        self.lock().clone()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(crate) fn count(&self, op: &str) -> usize {
+        count(&self.lock(), op)
+    }
+
+    pub(crate) fn wait(&self, deadline: Duration, mut done: impl FnMut(&[Call]) -> bool) -> bool {
+        let (calls, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), deadline, |calls| !done(calls))
+            .unwrap_or_else(PoisonError::into_inner);
+        done(&calls)
+    }
+
+    pub(crate) async fn until(&self, mut done: impl FnMut(&[Call]) -> bool) {
+        let mut seen = self.seen.subscribe();
+        loop {
+            seen.mark_unchanged();
+            if done(&self.lock()) || seen.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+pub(crate) fn count(calls: &[Call], op: &str) -> usize {
+    calls.iter().filter(|c| c.op == op || op == "*").count()
+}

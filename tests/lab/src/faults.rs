@@ -1,0 +1,217 @@
+//! Things that go wrong on request.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that goes wrong, for the calls that it matches.
+///
+/// As JSON: `{"op": "CreateToken", "grant": "refresh_token", "times": 3, "act": "status",
+/// "status": 429, "code": "TooManyRequestsException", "retry_after": 2}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The operation, as in [`crate::Call::op`]; `*` is every one.
+    pub op: String,
+    /// Only CreateToken with this grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
+    /// Only calls for this cluster (`Kube` and `DescribeCluster`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Matching calls to let through first.
+    #[serde(default)]
+    pub skip: u32,
+    /// How often it happens; -1 is until cleared.
+    #[serde(default = "once")]
+    pub times: i64,
+    /// Milliseconds to wait before anything else happens.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// What happens.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+fn once() -> i64 {
+    1
+}
+
+/// What a fault does to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case")]
+pub enum Act {
+    /// Nothing but the delay: the call is then served.
+    Delay,
+    /// An error of the service, without the call taking effect.
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// The service's error code.
+        #[serde(default = "internal")]
+        code: String,
+        /// The message.
+        #[serde(default = "injected")]
+        message: String,
+        /// The `Retry-After` header, in seconds.
+        #[serde(default)]
+        retry_after: Option<u64>,
+    },
+    /// The request is read and never answered.
+    Stall,
+    /// The connection is closed before the call takes effect.
+    Drop,
+    /// The call takes effect, then the connection is closed without an answer.
+    DropAfter,
+    /// The call takes effect, half of its answer is sent, then the connection is closed.
+    Half,
+    /// A captive portal's page with status 200, without the call taking effect.
+    Html,
+}
+
+fn internal() -> String {
+    "InternalServerException".into()
+}
+
+fn injected() -> String {
+    "injected fault".into()
+}
+
+impl Act {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Delay => "delay",
+            Self::Status { .. } => "status",
+            Self::Stall => "stall",
+            Self::Drop => "drop",
+            Self::DropAfter => "drop_after",
+            Self::Half => "half",
+            Self::Html => "html",
+        }
+    }
+}
+
+impl Fault {
+    /// A fault that happens to one call of `op`.
+    pub fn new(op: impl Into<String>, act: Act) -> Self {
+        Self { op: op.into(), grant: None, cluster: None, skip: 0, times: 1, delay_ms: 0, act }
+    }
+
+    /// An error answer.
+    pub fn status(op: impl Into<String>, status: u16, code: impl Into<String>) -> Self {
+        let (code, message) = (code.into(), injected());
+        Self::new(op, Act::Status { status, code, message, retry_after: None })
+    }
+
+    /// The call is served after a while.
+    pub fn delay(op: impl Into<String>, milliseconds: u64) -> Self {
+        Self { delay_ms: milliseconds, ..Self::new(op, Act::Delay) }
+    }
+
+    /// Happens to the next `times` calls; -1 is until cleared.
+    #[must_use]
+    pub fn times(mut self, times: i64) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Lets `skip` matching calls through first.
+    #[must_use]
+    pub fn skip(mut self, skip: u32) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    /// Only for CreateToken with this grant: `device_code`, `authorization_code` or
+    /// `refresh_token`.
+    #[must_use]
+    pub fn grant(mut self, grant: impl Into<String>) -> Self {
+        self.grant = Some(grant.into());
+        self
+    }
+
+    /// Only for this cluster.
+    #[must_use]
+    pub fn cluster(mut self, cluster: impl Into<String>) -> Self {
+        self.cluster = Some(cluster.into());
+        self
+    }
+
+    /// Sets `Retry-After` on an error answer.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        if let Act::Status { retry_after, .. } = &mut self.act {
+            *retry_after = Some(seconds);
+        }
+        self
+    }
+
+    /// Sets the message of an error answer.
+    #[must_use]
+    pub fn message(mut self, text: impl Into<String>) -> Self {
+        if let Act::Status { message, .. } = &mut self.act {
+            *message = text.into();
+        }
+        self
+    }
+}
+
+/// Takes the fault that the next such call meets, the oldest first.
+pub(crate) fn take(
+    faults: &mut Vec<Fault>,
+    op: &str,
+    grant: Option<&str>,
+    cluster: Option<&str>,
+) -> Option<Fault> {
+    let at = faults.iter_mut().position(|f| {
+        let matches = (f.op == op || f.op == "*")
+            && (f.grant.is_none() || f.grant.as_deref() == grant)
+            && (f.cluster.is_none() || f.cluster.as_deref() == cluster);
+        if matches && f.skip > 0 {
+            f.skip -= 1;
+            return false;
+        }
+        matches
+    })?;
+    let found = faults[at].clone();
+    match found.times {
+        ..=-1 => {}
+        0 | 1 => drop(faults.remove(at)),
+        _ => faults[at].times -= 1,
+    }
+    (found.times != 0).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_happens_as_often_as_it_says() {
+        let mut faults = vec![
+            Fault::status("CreateToken", 429, "X").grant("refresh_token").times(2).skip(1),
+            Fault::new("*", Act::Drop).times(-1),
+        ];
+        let mut names =
+            || take(&mut faults, "CreateToken", Some("refresh_token"), None).map(|f| f.act.name());
+        let got: Vec<_> = (0..5).map(|_| names()).collect();
+        let want = ["drop", "status", "status", "drop", "drop"];
+        assert_eq!(got, want.map(Some));
+    }
+
+    #[test]
+    fn a_fault_for_another_grant_or_cluster_stays() {
+        let mut faults = vec![
+            Fault::new("CreateToken", Act::Drop).grant("refresh_token"),
+            Fault::new("Kube", Act::Drop).cluster("demo"),
+        ];
+        assert_eq!(take(&mut faults, "CreateToken", Some("device_code"), None), None);
+        assert_eq!(take(&mut faults, "Kube", None, Some("prod")), None);
+        assert_eq!(faults.len(), 2);
+    }
+
+    #[test]
+    fn reads_json() {
+        let text = r#"{"op": "CreateToken", "act": "status", "status": 503, "retry_after": 4}"#;
+        let fault: Fault = serde_json::from_str(text).expect("valid");
+        let want = Fault::status("CreateToken", 503, "InternalServerException").retry_after(4);
+        assert_eq!(fault, want);
+    }
+}

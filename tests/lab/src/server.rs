@@ -1,0 +1,391 @@
+//! Sockets, and the way of a request through the lab.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::calls::{Call, CallLog};
+use crate::clock::http_date;
+use crate::control;
+use crate::eks::{self, Place};
+use crate::faults::{self, Act, Fault};
+use crate::http::{Answer, Fail, Request, hex, random};
+use crate::tls::Authority;
+use crate::world::World;
+use crate::{kube, oidc, portal, sts};
+
+/// What all connections share.
+pub(crate) struct Shared {
+    world: Mutex<World>,
+    pub(crate) calls: CallLog,
+    kubes: Mutex<HashMap<String, Kube>>,
+    /// `host:port` spellings of the AWS doors, which tokens may name.
+    hosts: Mutex<Vec<String>>,
+    handle: Handle,
+}
+
+/// A running Kubernetes API server.
+struct Kube {
+    port: u16,
+    ca_pem: String,
+    task: AbortHandle,
+}
+
+/// Which listener a request came in by.
+#[derive(Debug, Clone)]
+pub(crate) enum Door {
+    /// The AWS services; the word is `http` or `https`.
+    Aws(&'static str),
+    /// The API server of the cluster with this ARN.
+    Kube(String),
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(world: World, calls: CallLog, handle: Handle) -> Self {
+        Self {
+            world: Mutex::new(world),
+            calls,
+            kubes: Mutex::default(),
+            hosts: Mutex::default(),
+            handle,
+        }
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        locked(&self.world)
+    }
+
+    /// Opens a listener on loopback; returns its port.
+    pub(crate) fn listen(
+        self: &Arc<Self>,
+        port: u16,
+        door: Door,
+        tls: Option<TlsAcceptor>,
+    ) -> io::Result<(u16, AbortHandle)> {
+        let _inside = self.handle.enter();
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        let listener = socket.listen(1024)?;
+        let port = listener.local_addr()?.port();
+        if matches!(door, Door::Aws(_)) {
+            locked(&self.hosts).extend([format!("127.0.0.1:{port}"), format!("localhost:{port}")]);
+        }
+        let task = self.handle.spawn(accept(listener, Arc::clone(self), door, tls));
+        Ok((port, task.abort_handle()))
+    }
+
+    /// Starts and stops API servers until there is one for each cluster of the script.
+    pub(crate) fn sync_kubes(self: &Arc<Self>) -> io::Result<()> {
+        let arns: Vec<String> = {
+            let world = self.world();
+            world.script.clusters.iter().map(|c| world.script.arn_of(c)).collect()
+        };
+        let mut kubes = locked(&self.kubes);
+        kubes.retain(|arn, kube| {
+            let stays = arns.contains(arn);
+            if !stays {
+                kube.task.abort();
+            }
+            stays
+        });
+        for arn in arns {
+            if let Entry::Vacant(free) = kubes.entry(arn) {
+                let authority = Authority::new("kubernetes")?;
+                let names = ["127.0.0.1", "localhost", "kubernetes"].map(String::from).into();
+                let acceptor = authority.acceptor(names)?;
+                let (port, task) =
+                    self.listen(0, Door::Kube(free.key().clone()), Some(acceptor))?;
+                free.insert(Kube { port, ca_pem: authority.pem().into(), task });
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a cluster's API server, so that [`Shared::sync_kubes`] makes a new one.
+    pub(crate) fn stop_kube(&self, arn: &str) {
+        if let Some(kube) = locked(&self.kubes).remove(arn) {
+            kube.task.abort();
+        }
+    }
+
+    /// Where the API server of the cluster with this ARN is.
+    pub(crate) fn place(&self, arn: &str) -> Option<Place> {
+        locked(&self.kubes).get(arn).map(|kube| Place {
+            endpoint: format!("https://127.0.0.1:{}", kube.port),
+            ca_pem: kube.ca_pem.clone(),
+        })
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, door: Door, tls: Option<TlsAcceptor>) {
+    // Dropped with this task, and the connections with it.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            incoming = listener.accept() => match incoming {
+                Ok((stream, _)) => {
+                    let _ = stream.set_nodelay(true);
+                    let (shared, door, tls) = (Arc::clone(&shared), door.clone(), tls.clone());
+                    connections.spawn(async move {
+                        match tls {
+                            None => talk(stream, shared, door).await,
+                            Some(tls) => if let Ok(stream) = tls.accept(stream).await {
+                                talk(stream, shared, door).await;
+                            },
+                        }
+                    });
+                }
+                // Out of file descriptors: one must close first.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+        }
+    }
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>, door: Door) {
+    let service = service_fn(move |request| respond(Arc::clone(&shared), door.clone(), request));
+    // A client that goes away is no concern of the lab.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn respond(
+    shared: Arc<Shared>,
+    door: Door,
+    incoming: hyper::Request<Incoming>,
+) -> io::Result<hyper::Response<Payload>> {
+    let (head, body) = incoming.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let scheme = if let Door::Aws(scheme) = door { scheme } else { "https" };
+    let host = head.headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let request = Request {
+        method: head.method.to_string(),
+        path: head.uri.path().into(),
+        raw_query: head.uri.query().unwrap_or_default().into(),
+        base: format!("{scheme}://{host}"),
+        headers: head.headers,
+        body,
+    };
+    if let (Door::Aws(_), Some(verb)) = (&door, request.path.strip_prefix("/_lab/")) {
+        let answer = control::serve(&shared, verb, &request);
+        return Ok(whole(&shared, answer, false));
+    }
+
+    let mut call = open_call(&shared, &door, &request);
+    let number = shared.calls.begin(call.clone());
+    let fault = faults::take(
+        &mut shared.world().faults,
+        &call.op,
+        call.grant.as_deref(),
+        call.cluster.as_deref(),
+    );
+    call.fault = fault.as_ref().map(|f| f.act.name().into());
+    if let Some(delay) = fault.as_ref().map(|f| f.delay_ms).filter(|ms| *ms > 0) {
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+    }
+    let act = fault.map(|Fault { act, .. }| act);
+    let closed = || io::Error::new(io::ErrorKind::ConnectionAborted, "closed by a fault");
+    let answer = match &act {
+        Some(Act::Stall) => {
+            shared.calls.finish(number, &call);
+            std::future::pending::<Infallible>().await;
+            return Err(closed());
+        }
+        Some(Act::Drop) => {
+            shared.calls.finish(number, &call);
+            return Err(closed());
+        }
+        Some(Act::Html) => Answer::html(200, "<html><title>Wi-Fi sign-in</title></html>"),
+        Some(Act::Status { status, code, message, retry_after }) => {
+            let fail = Fail { retry_after: *retry_after, ..Fail::new(*status, code, message) };
+            refuse(&fail, &request, &mut call)
+        }
+        _ => perform(&shared, &door, &request, &mut call),
+    };
+    if matches!(act, Some(Act::DropAfter)) {
+        shared.calls.finish(number, &call);
+        return Err(closed());
+    }
+    call.status = Some(answer.status);
+    shared.calls.finish(number, &call);
+    Ok(whole(&shared, answer, matches!(act, Some(Act::Half))))
+}
+
+/// Starts the record of a call with all that the request itself tells.
+fn open_call(shared: &Shared, door: &Door, request: &Request) -> Call {
+    let mut call = Call {
+        time_ms: shared.world().now_ms(),
+        method: request.method.clone(),
+        path: request.path.clone(),
+        user_agent: request.header("user-agent").into(),
+        ..Call::default()
+    };
+    if let Door::Kube(arn) = door {
+        (call.service, call.op) = ("kube".into(), "Kube".into());
+        call.cluster = arn.rsplit('/').next().map(String::from);
+        return call;
+    }
+    let fixed = match request.path.as_str() {
+        "/client/register" => ("oidc", "RegisterClient"),
+        "/device_authorization" => ("oidc", "StartDeviceAuthorization"),
+        "/token" => ("oidc", "CreateToken"),
+        "/authorize" => ("oidc", "Authorize"),
+        "/device" => ("oidc", "Device"),
+        "/start" => ("oidc", "Start"),
+        "/federation/credentials" => ("portal", "GetRoleCredentials"),
+        "/assignment/accounts" => ("portal", "ListAccounts"),
+        "/assignment/roles" => ("portal", "ListAccountRoles"),
+        "/logout" => ("portal", "Logout"),
+        "/clusters" => ("eks", "ListClusters"),
+        path if path.starts_with("/clusters/") => ("eks", "DescribeCluster"),
+        _ => {
+            call.op = request.params().filled("Action").unwrap_or("MissingAction").into();
+            call.service = "sts".into();
+            return call;
+        }
+    };
+    (call.service, call.op) = (fixed.0.into(), fixed.1.into());
+    match call.op.as_str() {
+        "CreateToken" => {
+            let json = request.json();
+            let grant = json["grantType"].as_str().and_then(|g| g.rsplit(':').next());
+            call.grant = grant.map(String::from);
+        }
+        "DescribeCluster" => {
+            call.cluster = request.path.strip_prefix("/clusters/").map(crate::http::decode);
+        }
+        _ => {}
+    }
+    call
+}
+
+/// Lets the service answer.
+fn perform(shared: &Shared, door: &Door, request: &Request, call: &mut Call) -> Answer {
+    let op = call.op.clone();
+    let mut world = shared.world();
+    let result = match (door, call.service.as_str()) {
+        (Door::Kube(arn), _) => {
+            let cluster = world.script.clusters.iter().find(|c| world.script.arn_of(c) == *arn);
+            let hosts = locked(&shared.hosts).clone();
+            match cluster {
+                Some(cluster) => {
+                    let answer = kube::serve(&world, cluster, &hosts, request, call);
+                    if answer.status >= 400 {
+                        call.error = Some(kube::reason(answer.status).into());
+                    }
+                    Ok(answer)
+                }
+                None => Err(Fail::new(503, "ServiceUnavailable", "the cluster is gone")),
+            }
+        }
+        (_, "oidc") => oidc::serve(&mut world, &op, request),
+        (_, "portal") => portal::serve(&mut world, &op, request, call),
+        (_, "eks") => eks::serve(&mut world, &op, request, call, |arn| shared.place(arn)),
+        _ => sts::serve(&mut world, &op, request, call),
+    };
+    drop(world);
+    result.unwrap_or_else(|fail| refuse(&fail, request, call))
+}
+
+/// Puts an error in the words of the service that was called.
+fn refuse(fail: &Fail, request: &Request, call: &mut Call) -> Answer {
+    call.error = Some(fail.code.clone());
+    let answer = match call.service.as_str() {
+        "sts" => sts::error(fail, request),
+        "kube" => kube::status(fail.status, kube::reason(fail.status), &fail.message, None),
+        "oidc" => {
+            let error = oidc::oauth_error(&fail.code);
+            let body = serde_json::json!({"error": error, "error_description": fail.message});
+            Answer::json(fail.status, &body).with("x-amzn-errortype", &fail.code)
+        }
+        _ => {
+            let mut body = serde_json::json!({"message": fail.message});
+            if let Some(cluster) = &fail.cluster {
+                body["clusterName"] = cluster.clone().into();
+            }
+            Answer::json(fail.status, &body).with("x-amzn-errortype", &fail.code)
+        }
+    };
+    match fail.retry_after {
+        Some(seconds) => answer.with("retry-after", seconds.to_string()),
+        None => answer,
+    }
+}
+
+fn whole(shared: &Shared, answer: Answer, half: bool) -> hyper::Response<Payload> {
+    let mut builder = hyper::Response::builder()
+        .status(answer.status)
+        .header("content-type", answer.kind)
+        .header("content-length", answer.body.len())
+        .header("date", http_date(shared.world().now()))
+        .header("x-amzn-requestid", hex(&random::<16>()));
+    for (name, value) in answer.headers {
+        builder = builder.header(name, value);
+    }
+    let mut body = Bytes::from(answer.body);
+    if half {
+        body.truncate(body.len() / 2);
+    }
+    let payload = Payload { body: Some(body), half, flushed: false };
+    builder.body(payload).unwrap_or_else(|_| {
+        let mut plain = hyper::Response::new(Payload::default());
+        *plain.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+        plain
+    })
+}
+
+/// An answer's body, all of it or the first half.
+#[derive(Debug, Default)]
+pub(crate) struct Payload {
+    body: Option<Bytes>,
+    half: bool,
+    flushed: bool,
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(body) = self.body.take() {
+            return Poll::Ready(Some(Ok(Frame::data(body))));
+        }
+        if !self.half {
+            return Poll::Ready(None);
+        }
+        if !self.flushed {
+            // One turn of waiting lets the half that was given reach the socket.
+            self.flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let cut = io::Error::new(io::ErrorKind::ConnectionAborted, "cut short by a fault");
+        Poll::Ready(Some(Err(cut)))
+    }
+}
