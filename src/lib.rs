@@ -2,5 +2,7 @@
 //!
 //! Rooms, in reading order; ARCHITECTURE.md says what each promises.
 
+#[cfg(feature = "agent")]
+pub mod aws;
 pub mod model;
 pub mod report;
