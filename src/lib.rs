@@ -3,6 +3,8 @@
 //! Rooms, in reading order; ARCHITECTURE.md says what each promises.
 
 #[cfg(feature = "agent")]
+pub mod aws;
+#[cfg(feature = "agent")]
 pub mod clock;
 pub mod config;
 pub mod ipc;

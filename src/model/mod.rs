@@ -4,6 +4,7 @@
 //! configured.
 
 pub mod chain;
+mod cluster;
 mod credentials;
 #[cfg(feature = "agent")]
 pub mod kubeconfig;
@@ -19,6 +20,7 @@ pub mod text;
 mod transition;
 
 pub use chain::{Chain, ChainError, LoginKey, Reach, RoleHop, Source, SsoLogin};
+pub use cluster::ClusterFacts;
 pub use credentials::{Credentials, Registration, SsoToken};
 pub use profile::{AwsFiles, Entry, FileKind, Finding, Origin, ProfileName, Section, Value};
 pub use secret::Secret;
