@@ -3,6 +3,8 @@
 //! Rooms, in reading order; ARCHITECTURE.md says what each promises.
 
 #[cfg(feature = "agent")]
+pub mod agent;
+#[cfg(feature = "agent")]
 pub mod aws;
 #[cfg(feature = "agent")]
 pub mod clock;
@@ -12,7 +14,11 @@ pub mod model;
 #[cfg(feature = "agent")]
 pub mod notify;
 #[cfg(feature = "agent")]
+pub mod pace;
+#[cfg(feature = "agent")]
 mod platform;
 pub mod report;
 #[cfg(feature = "agent")]
 pub mod store;
+#[cfg(feature = "agent")]
+pub mod world;

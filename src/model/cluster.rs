@@ -40,3 +40,22 @@ impl ClusterFacts {
         self.id.as_deref().unwrap_or(&self.name)
     }
 }
+
+/// A cluster that the person registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// What it is called here: its kubeconfig's name, its context, its word in a prompt.
+    pub alias: String,
+    /// Its name at AWS.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// The profile that describes it and signs its tokens.
+    pub profile: String,
+    /// What EKS said last.
+    pub facts: ClusterFacts,
+    /// When that was.
+    pub checked_at: Option<Timestamp>,
+    /// How it differs from what a person would expect, in words.
+    pub drift: Option<String>,
+}

@@ -4,7 +4,7 @@
 //! configured.
 
 pub mod chain;
-mod cluster;
+pub mod cluster;
 mod credentials;
 #[cfg(feature = "agent")]
 pub mod kubeconfig;
@@ -17,6 +17,7 @@ mod secret;
 pub mod session;
 pub mod status;
 pub mod text;
+pub mod token;
 mod transition;
 
 pub use chain::{Chain, ChainError, LoginKey, Reach, RoleHop, Source, SsoLogin};
