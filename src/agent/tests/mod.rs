@@ -1,0 +1,5 @@
+//! The agent with a clock of ours and AWS played by the lab, over real HTTP.
+
+mod bench;
+
+mod renewal;
