@@ -29,6 +29,7 @@ pub(crate) struct Call<'a> {
     service: Service,
     host: String,
     now: Timestamp,
+    pub(crate) signing_time: Timestamp,
     /// What must not turn up in an error's text.
     secrets: Vec<&'a str>,
     began: Instant,
@@ -51,7 +52,8 @@ impl Aws {
         let host = host.split('/').next().unwrap_or(host);
         let host = host.rsplit('@').next().unwrap_or(host).to_owned();
         let began = Instant::now();
-        Ok(Call { operation, route, service, host, now: self.now(), secrets, began })
+        let (now, signing_time) = (self.now(), self.signing_time());
+        Ok(Call { operation, route, service, host, now, signing_time, secrets, began })
     }
 }
 
