@@ -113,7 +113,9 @@ impl Call<'_> {
 
     /// Turns an answer that is not what was asked for into an error.
     pub(crate) fn refused(&self, answer: &Answer<'_>) -> AwsError {
-        let words = answer.words();
+        let mut words = answer.words();
+        // A code has the letters of a token; one that was sent is not a code.
+        words.code = words.code.filter(|code| cleared(code, &self.secrets) == *code);
         let message = cleared(words.message.as_deref().unwrap_or_default(), &self.secrets);
         let found = meaning(self.service, words.code.as_deref(), answer.status, &message)
             .filter(|_| 400 <= answer.status);

@@ -233,6 +233,9 @@ async fn no_secret_in_any_text() {
     for then in [
         Then::error(400, "InvalidGrantException", &json),
         Then::error(400, &echo, &json),
+        Then::error(400, "planted-refresh-token", "{}"),
+        Then::status(400, r#"{"error":"planted-client-secret"}"#),
+        sts_error(403, "planted-secret-key", "no"),
         Then::error(500, "InternalServerException", &json).with("x-amzn-requestid", &echo),
         sts_error(403, "SignatureDoesNotMatch", &echo),
         Then::ok(&echo),
