@@ -29,6 +29,7 @@ pub(crate) struct Call<'a> {
     service: Service,
     host: String,
     now: Timestamp,
+    pub(crate) signing_time: Timestamp,
     /// What must not turn up in an error's text.
     secrets: Vec<&'a str>,
     began: Instant,
@@ -51,7 +52,8 @@ impl Aws {
         let host = host.split('/').next().unwrap_or(host);
         let host = host.rsplit('@').next().unwrap_or(host).to_owned();
         let began = Instant::now();
-        Ok(Call { operation, route, service, host, now: self.now(), secrets, began })
+        let (now, signing_time) = (self.now(), self.signing_time());
+        Ok(Call { operation, route, service, host, now, signing_time, secrets, began })
     }
 }
 
@@ -111,7 +113,9 @@ impl Call<'_> {
 
     /// Turns an answer that is not what was asked for into an error.
     pub(crate) fn refused(&self, answer: &Answer<'_>) -> AwsError {
-        let words = answer.words();
+        let mut words = answer.words();
+        // A code has the letters of a token; one that was sent is not a code.
+        words.code = words.code.filter(|code| cleared(code, &self.secrets) == *code);
         let message = cleared(words.message.as_deref().unwrap_or_default(), &self.secrets);
         let found = meaning(self.service, words.code.as_deref(), answer.status, &message)
             .filter(|_| 400 <= answer.status);

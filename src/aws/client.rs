@@ -9,22 +9,20 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
-use aws_smithy_async::{rt::sleep::TokioSleep, time::TimeSource};
+use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     AwsError, StsEndpoint,
+    clock::{Clocks, Now, SdkClock},
     codes::Service,
     hosts,
-    http::{Http, Sighting},
+    http::Http,
     trust,
 };
 use crate::model::Reach;
-
-/// The time, as the agent has it.
-pub(crate) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Endpoints that stand in for AWS's own.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +91,7 @@ pub struct Surroundings {
     pub region: Option<String>,
     /// How long calls may take.
     pub deadlines: Deadlines,
-    /// The clock that signs. It should already be corrected by what [`Aws::ahead`] says.
+    /// This machine's clock, uncorrected.
     pub now: Now,
 }
 
@@ -131,7 +129,7 @@ impl fmt::Debug for Surroundings {
 /// All calls to AWS. Cheap to share, safe to use from many tasks.
 pub struct Aws {
     around: Surroundings,
-    sighting: Arc<Mutex<Option<Sighting>>>,
+    clocks: Arc<Clocks>,
     https: Mutex<HashMap<Option<Bundle>, Http>>,
     routes: Mutex<HashMap<RouteKey, Arc<Route>>>,
 }
@@ -193,17 +191,23 @@ impl Aws {
                 return Err(AwsError::local("Configure", &message));
             }
         }
-        let sighting = Arc::default();
-        Http::new(&around, None, Arc::clone(&sighting))
+        let clocks = Arc::new(Clocks::new(Arc::clone(&around.now)));
+        Http::new(&around, None, Arc::clone(&clocks))
             .map_err(|message| AwsError::local("Configure", &message))?;
-        Ok(Self { around, sighting, https: Mutex::default(), routes: Mutex::default() })
+        Ok(Self { around, clocks, https: Mutex::default(), routes: Mutex::default() })
     }
 
-    /// Returns by how much the clock given at the start was ahead of AWS's when AWS last
-    /// answered: the whole error of a second-wise `Date` header and half a round trip included.
+    /// Returns by how much this machine's clock is ahead of AWS's (negative: behind), to a second
+    /// or two. `None` until AWS has answered, and after the clock was set.
     pub fn ahead(&self) -> Option<SignedDuration> {
-        let seen = *self.sighting.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.map(|seen| seen.here.duration_since(seen.server))
+        self.clocks.ahead()
+    }
+
+    /// Returns the time to sign with: this machine's, corrected where AWS's is 30 s to 15 min
+    /// away. EKS tokens are to be minted at it; beyond 15 min ([`Aws::ahead`]) they would be
+    /// refused, and the person has to set the clock.
+    pub fn signing_time(&self) -> Timestamp {
+        self.clocks.signing_time()
     }
 
     /// Returns the STS endpoint that tokens for clusters in `reach`'s region name.
@@ -217,7 +221,7 @@ impl Aws {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        (self.around.now)()
+        self.clocks.now()
     }
 
     /// Returns the base URL of a service, without a final slash.
@@ -314,7 +318,7 @@ impl Aws {
             return Ok(http.clone());
         }
         let trust = bundle.map(|bundle| trust::bundle(&bundle.path)).transpose()?;
-        let http = Http::new(&self.around, trust, Arc::clone(&self.sighting))?;
+        let http = Http::new(&self.around, trust, Arc::clone(&self.clocks))?;
         // Older states of the same file are of no use any more.
         https.retain(|known, _| {
             known.as_ref().map(|known| &known.path) != bundle.map(|bundle| &bundle.path)
@@ -339,12 +343,12 @@ impl Aws {
             .use_fips(key.fips)
             .use_dual_stack(key.dual_stack)
             .http_client(http.clone())
-            .time_source(Clock(Arc::clone(&self.around.now)))
+            .time_source(SdkClock(Arc::clone(&self.clocks)))
             .sleep_impl(TokioSleep::new())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .identity_cache(aws_config::identity::IdentityCache::no_cache())
-            // The clock passed in is the one that is corrected.
+            // `Clocks` does it, for EKS and for tokens as well.
             .disable_clock_skew_correction(true)
             .disable_request_compression(true)
             .request_min_compression_size_bytes(10_240)
@@ -399,25 +403,6 @@ struct Nothing;
 impl LoadServiceConfig for Nothing {
     fn load_config(&self, _: ServiceConfigKey<'_>) -> Option<String> {
         None
-    }
-}
-
-/// Returns the instant in the type of the SDK. What lies before 1970 signs nothing anyway.
-pub(crate) fn system_time(at: Timestamp) -> SystemTime {
-    SystemTime::try_from(at).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-struct Clock(Now);
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Clock")
-    }
-}
-
-impl TimeSource for Clock {
-    fn now(&self) -> SystemTime {
-        system_time((self.0)())
     }
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     Aws, AwsError,
     call::Call,
-    client::system_time,
+    clock::system_time,
     codes::Service,
     eks_token::{is_cluster_id, push_encoded},
     sts::{for_sdk, secrets_of},
@@ -145,7 +145,7 @@ fn signed(call: &Call<'_>, credentials: &Credentials, url: &str) -> Option<HttpR
         .identity(&identity)
         .region(&call.route.region)
         .name("eks")
-        .time(system_time(call.now()))
+        .time(system_time(call.signing_time))
         .settings(SigningSettings::default())
         .build()
         .ok()?

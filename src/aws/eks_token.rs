@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 
-use super::{AwsError, Class, Kind, client::system_time, sts::for_sdk};
+use super::{AwsError, Class, Kind, clock::system_time, sts::for_sdk};
 use crate::model::{Credentials, Secret};
 
 /// The STS endpoint that a token names, and the region it is signed for.

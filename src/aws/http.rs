@@ -6,7 +6,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -25,11 +25,11 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
-use jiff::Timestamp;
 
 use super::{
     answer::{Answer, Headers, is_page},
     client::{Deadlines, Surroundings},
+    clock::Clocks,
     trust,
 };
 
@@ -47,15 +47,7 @@ struct Inner {
     trust: Option<TlsContext>,
     https_proxy: ProxyConfig,
     deadlines: Deadlines,
-    now: super::client::Now,
-    sighting: Arc<Mutex<Option<Sighting>>>,
-}
-
-/// The clocks when an answer came.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sighting {
-    pub(crate) server: Timestamp,
-    pub(crate) here: Timestamp,
+    clocks: Arc<Clocks>,
 }
 
 /// Something came back, but not an answer of AWS.
@@ -98,7 +90,7 @@ impl Http {
     pub(crate) fn new(
         around: &Surroundings,
         trust: Option<TlsContext>,
-        sighting: Arc<Mutex<Option<Sighting>>>,
+        clocks: Arc<Clocks>,
     ) -> Result<Self, String> {
         let for_http = proxy(around.http_proxy.as_deref(), "HTTP_PROXY", ProxyConfig::http)?;
         let for_https = proxy(around.https_proxy.as_deref(), "HTTPS_PROXY", ProxyConfig::https)?;
@@ -114,8 +106,7 @@ impl Http {
             trust,
             https_proxy: for_https.no_proxy(&direct),
             deadlines: around.deadlines,
-            now: around.now.clone(),
-            sighting,
+            clocks,
         })))
     }
 
@@ -170,9 +161,7 @@ impl Http {
             return Err(ConnectorError::other(fault.into(), None));
         }
         if let Some(server) = (Answer { status, headers, body }).date() {
-            let here = (self.0.now)();
-            *self.0.sighting.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(Sighting { server, here });
+            self.0.clocks.saw(server);
         }
         Ok(())
     }

@@ -18,6 +18,7 @@
 mod answer;
 mod call;
 mod client;
+mod clock;
 mod codes;
 mod eks;
 pub mod eks_token;
