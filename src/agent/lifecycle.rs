@@ -17,6 +17,12 @@ use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     config::{Env, Paths},
@@ -238,18 +244,17 @@ fn bind(path: &Path) -> Result<Listener, Report> {
     ListenerOptions::new().name(name).mode(0o600).create_tokio().map_err(|error| failed(&error))
 }
 
-fn log_filter(env: &Env) -> tracing::Level {
+/// What is logged: our own lines at the level asked for, of other crates only warnings. Some of them
+/// print whole requests, with their secrets, at lower levels.
+fn log_filter(env: &Env) -> Targets {
     let wanted = env.eksd_log.as_deref().unwrap_or_default();
-    wanted.parse().unwrap_or(tracing::Level::INFO)
+    let own = wanted.parse().unwrap_or(LevelFilter::INFO);
+    Targets::new().with_target("eksd", own).with_default(LevelFilter::WARN)
 }
 
 fn log_to_stderr(env: &Env) {
-    let _already = tracing_subscriber::fmt()
-        .with_max_level(log_filter(env))
-        .with_writer(io::stderr)
-        .with_target(false)
-        .with_ansi(false)
-        .try_init();
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(false);
+    let _already = tracing_subscriber::registry().with(lines).with(log_filter(env)).try_init();
 }
 
 fn log_to_file(env: &Env, path: &Path) -> Result<(), Report> {
@@ -262,11 +267,8 @@ fn log_to_file(env: &Env, path: &Path) -> Result<(), Report> {
         Report::new(Code::WriteFailed, what, "set `EKSD_STATE_DIR` to a folder you can write")
             .because(error.to_string())
     })?;
-    let _already = tracing_subscriber::fmt()
-        .with_max_level(log_filter(env))
-        .with_writer(std::sync::Mutex::new(file))
-        .with_target(false)
-        .with_ansi(false)
-        .try_init();
+    let file = std::sync::Mutex::new(file);
+    let lines = fmt::layer().with_writer(file).with_target(false).with_ansi(false);
+    let _already = tracing_subscriber::registry().with(lines).with(log_filter(env)).try_init();
     Ok(())
 }

@@ -374,10 +374,14 @@ impl Agent {
                 let retried = session.parent_retried;
                 self.parent_refused(key, &parent, retried, trouble);
             }
-            _ => {
-                if let Some(session) = self.sessions.get_mut(key) {
-                    session.apply(Outcome::Failed(trouble), &self.policy, now);
-                }
+            (class, _) => {
+                let Some(session) = self.sessions.get_mut(key) else { return };
+                // Keys in a file are renewed by whoever wrote them, not by a login.
+                let class = match class {
+                    FailureClass::NeedsPerson if !session.is_login() => FailureClass::NeverWorks,
+                    class => class,
+                };
+                session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
             }
         }
     }

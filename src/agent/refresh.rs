@@ -9,10 +9,11 @@ use super::{
     owner::{Held, bug},
 };
 use crate::{
-    aws::{AwsError, Class, TokenRequest},
+    aws::{AwsError, Class, Kind, TokenRequest},
     model::{
         Credentials, LoginKey, RoleHop, Secret, SsoLogin, SsoToken,
         session::{FailureClass, Recipe, Session, SessionKey, Trouble},
+        text::printable,
     },
     report::{Code, Report},
     store::{StoreError, sso_cache::Cached},
@@ -102,15 +103,33 @@ impl Job {
                 .role_credentials(&reach, &access_token, &account_id, &role_name)
                 .await
                 .map(Fresh::Keys)
-                .map_err(|error| trouble(&error, &login.to_string())),
+                    .map_err(|error| {
+                        let mut found = trouble(&error, &login.to_string());
+                        if error.kind == Kind::NotAssigned {
+                            found.report.what = format!(
+                                "role `{}` in account {} is not assigned to you",
+                                printable(&role_name),
+                                printable(&account_id)
+                            );
+                        }
+                        found
+                    })
             Self::Role { hop, credentials } => {
                 let name = hop.profile.to_string();
+                let is_temporary = credentials.are_temporary();
                 world
                     .aws
                     .assume_role(&credentials, &hop, &world.role_session_name)
                     .await
                     .map(Fresh::Keys)
-                    .map_err(|error| trouble(&error, &name))
+                    .map_err(|error| {
+                        let found = trouble(&error, &name);
+                        // What the role was assumed with is over: that is what to renew.
+                        let is_source = error.kind == Kind::CredentialsExpired
+                            || (error.kind == Kind::KeyRefused && is_temporary);
+                        let class = if is_source { FailureClass::NeedsPerson } else { found.class };
+                        Trouble { class, ..found }
+                    })
             }
         }
     }

@@ -284,7 +284,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
     }
 
     fn mint(&self, signer: &super::event::Signer) -> Result<WireToken, Report> {
-        let now = self.world.clock.now();
+        let now = self.world.aws.signing_time();
         let minted = self
             .world
             .aws

@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn the_first_end_counts() {
-        let at = |seconds| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
         for (credentials_end, expected) in [
             (None, 840),
             (Some(3600), 840),

@@ -82,6 +82,7 @@ pub(super) struct Bench {
     heard: Heard,
     shutdown: CancellationToken,
     running: Option<tokio::task::JoinHandle<()>>,
+    world: Option<Arc<World>>,
     _home: tempfile::TempDir,
 }
 
@@ -99,7 +100,7 @@ impl Bench {
         for folder in paths.private_dirs() {
             atomic::ensure_private_dir(folder).unwrap();
         }
-        atomic::ensure_dir(paths.aws_config.parent().unwrap()).unwrap();
+        atomic::ensure_dir(&paths.sso_cache_dir).unwrap();
         atomic::write(&paths.aws_config, config.as_bytes()).unwrap();
         let clock = FakeClock::new(START.parse().unwrap());
         let lab = Lab::start(script);
@@ -113,6 +114,7 @@ impl Bench {
             heard: Heard::default(),
             shutdown: CancellationToken::new(),
             running: None,
+            world: None,
             _home: home,
         };
         bench.run(settings).await;
@@ -137,6 +139,7 @@ impl Bench {
             role_session_name: "eksd-test".to_owned(),
             life: Life::Long,
         });
+        self.world = Some(world.clone());
         self.shutdown = CancellationToken::new();
         let (agent, mailbox, inbox) = wake(&world, &self.shutdown);
         self.mailbox = mailbox;
@@ -149,6 +152,11 @@ impl Bench {
     pub(super) async fn restart(&mut self, settings: &str) {
         self.running.take().unwrap().abort();
         self.run(Settings::parse(settings, "config.toml").unwrap()).await;
+    }
+
+    /// Returns the agent's edges.
+    pub(super) fn world(&self) -> &Arc<World> {
+        self.world.as_ref().unwrap()
     }
 
     /// Moves both clocks.
