@@ -2,6 +2,7 @@
 //!
 //! Rooms, in reading order; ARCHITECTURE.md says what each promises.
 
+pub mod config;
 pub mod ipc;
 pub mod model;
 pub mod report;

@@ -1,0 +1,13 @@
+//! Reading: the environment, where files are, eksd's settings, the AWS files.
+//!
+//! Everything here is read once into a value and handed on; nothing is written, created or asked
+//! over the network, and no other room looks at the environment.
+
+pub mod aws_files;
+mod env;
+mod paths;
+mod settings;
+
+pub use env::Env;
+pub use paths::Paths;
+pub use settings::{LoginFlow, Settings};
