@@ -2,6 +2,7 @@
 //!
 //! Rooms, in reading order; ARCHITECTURE.md says what each promises.
 
+pub mod cli;
 pub mod config;
 pub mod ipc;
 pub mod model;

@@ -57,6 +57,9 @@ variables! {
     /// `1`: never start or ask an agent.
     eksd_no_agent: String = "EKSD_NO_AGENT";
 
+    /// What kubectl reads; tells which cluster a shell uses.
+    kubeconfig: OsString = "KUBECONFIG";
+
     /// The AWS config file.
     aws_config_file: PathBuf = "AWS_CONFIG_FILE";
     /// The AWS credentials file.

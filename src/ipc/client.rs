@@ -493,6 +493,11 @@ pub(super) fn wait(
     }
 }
 
+/// Waits until `fd` can be read. Returns whether that came before `until`.
+pub fn is_readable(fd: BorrowedFd<'_>, until: Instant) -> Result<bool, Report> {
+    wait(fd, PollFlags::IN, None, Some(until)).map(|ready| matches!(ready, Ready::First))
+}
+
 fn is_temporary(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }

@@ -18,17 +18,29 @@ pub fn near_miss<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Op
 }
 
 /// Longest name shown anywhere; longer ones end in `…`.
-const LONGEST_SHOWN: usize = 80;
+const LONGEST_NAME: usize = 80;
 
-/// Returns `text` fit for a terminal: control, bidirectional-override and zero-width characters
+/// Longest sentence shown anywhere.
+const LONGEST_SENTENCE: usize = 600;
+
+/// Returns a name fit for a terminal: control, bidirectional-override and zero-width characters
 /// become `?`, and what is longer than a line is cut.
 ///
 /// Names come from files and servers that others may write (terminal escape sequences,
 /// "Trojan Source", CVE-2021-42574).
-pub fn printable(text: &str) -> String {
+pub fn printable(name: &str) -> String {
+    harmless(name, LONGEST_NAME)
+}
+
+/// Returns a sentence from elsewhere (a server's message, an error) fit for a terminal.
+pub fn printable_sentence(text: &str) -> String {
+    harmless(text, LONGEST_SENTENCE)
+}
+
+fn harmless(text: &str, longest: usize) -> String {
     let mut shown: String =
-        text.chars().take(LONGEST_SHOWN).map(|c| if is_harmless(c) { c } else { '?' }).collect();
-    if text.chars().nth(LONGEST_SHOWN).is_some() {
+        text.chars().take(longest).map(|c| if is_harmless(c) { c } else { '?' }).collect();
+    if text.chars().nth(longest).is_some() {
         shown.push('…');
     }
     shown

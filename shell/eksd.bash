@@ -1,0 +1,1 @@
+# The bash hook of eksd.

@@ -1,0 +1,1 @@
+# The zsh hook of eksd.
