@@ -137,7 +137,7 @@ pub struct TokenArgs {
     /// The cluster's region
     #[arg(long)]
     pub region: Option<String>,
-    /// The profile that signs; else AWS_PROFILE, else `default`
+    /// The profile that signs; else `AWS_PROFILE`, else `default`
     #[arg(long)]
     pub profile: Option<String>,
     /// A role to assume first
@@ -188,7 +188,7 @@ pub struct ClusterAddArgs {
     /// The cluster's region; else the profile's
     #[arg(long)]
     pub region: Option<String>,
-    /// The profile that describes the cluster and signs its tokens; else AWS_PROFILE
+    /// The profile that describes the cluster and signs its tokens; else `AWS_PROFILE`
     #[arg(long)]
     pub profile: Option<String>,
     /// What to call it here; else its name

@@ -7,18 +7,27 @@ const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 
 /// The alternate screen, for as long as this lives.
 #[derive(Debug)]
-pub(super) struct Screen(());
+pub(super) struct Screen {
+    /// What is there now: what has not changed is not written again.
+    shown: String,
+}
 
 impl Screen {
     /// Enters it and hides the cursor.
     pub(super) fn enter() -> Result<Self, Stop> {
         output::data(ENTER)?;
-        Ok(Self(()))
+        Ok(Self { shown: String::new() })
     }
 
     /// Draws `text` in place of what is there; lines that do not fit below are left out.
-    pub(super) fn draw(&self, text: &str, height: usize) -> Result<(), Stop> {
-        output::data(frame(text, height))
+    pub(super) fn draw(&mut self, text: &str, height: usize) -> Result<(), Stop> {
+        let frame = frame(text, height);
+        if frame == self.shown {
+            return Ok(());
+        }
+        output::data(&frame)?;
+        self.shown = frame;
+        Ok(())
     }
 }
 

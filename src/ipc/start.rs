@@ -135,16 +135,21 @@ fn not_started(why: impl Into<String>) -> Report {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
+
+    /// Another process writes the file: one that this process holds open while a test beside this one
+    /// starts a program cannot be run (`ETXTBSY`).
+    fn write(path: &Path, text: &str) {
+        let write = r#"printf '%s\n' "$2" > "$1" && chmod 700 "$1""#;
+        let status = Command::new("sh").args(["-c", write, "sh"]).arg(path).arg(text).status();
+        assert!(status.unwrap().success());
+    }
 
     /// Runs `start_agent` on a script in the agent's place.
     fn start(script: &str) -> Result<(), Report> {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("agent");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        write(&program, &format!("#!/bin/sh\n{script}"));
         start_agent(&program)
     }
 
@@ -183,7 +188,7 @@ mod tests {
     #[test]
     fn relative_search_path_entries_are_not_searched() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(PROGRAM), "").unwrap();
+        write(&folder.path().join(PROGRAM), "");
         let search_path = std::env::join_paths([Path::new("."), folder.path()]).unwrap();
         let found = find_agent(Some(&search_path));
         assert_eq!(found.unwrap(), folder.path().join(PROGRAM));

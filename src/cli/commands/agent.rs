@@ -160,7 +160,7 @@ fn logs(call: &Call, follow: bool, lines: usize) -> Done {
     if follow {
         return follow_log(call, lines);
     }
-    for line in tail(file, lines).map_err(unreadable)? {
+    for line in tail(file, lines).map_err(|error| unreadable(&error))? {
         output::data(line)?;
     }
     Ok(0)
@@ -184,10 +184,10 @@ fn tail(mut file: impl Read + Seek, lines: usize) -> std::io::Result<Vec<String>
 fn follow_log(call: &Call, lines: usize) -> Done {
     let error =
         Command::new("tail").args(["-n", &lines.to_string(), "-F"]).arg(&call.paths.log).exec();
-    Err(unreadable(error).into())
+    Err(unreadable(&error).into())
 }
 
-fn unreadable(error: std::io::Error) -> Report {
+fn unreadable(error: &std::io::Error) -> Report {
     Report::new(Code::ReadFailed, "the log cannot be read", "look at it with another program")
         .because(error.to_string())
 }
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(tail(log(), 2).unwrap(), ["two\n", "three ?[2J\n"]);
         assert_eq!(tail(log(), 0).unwrap(), [""; 0]);
         assert_eq!(tail(log(), 9).unwrap().len(), 3);
-        let long = format!("{}\nlast\n", "x".repeat(usize::try_from(LOG_TAIL).unwrap()));
-        assert_eq!(tail(Cursor::new(long.into_bytes()), 9).unwrap(), ["last\n"]);
+        let cut = format!("{}\nlast\n", "x".repeat(usize::try_from(LOG_TAIL).unwrap()));
+        assert_eq!(tail(Cursor::new(cut.into_bytes()), 9).unwrap(), ["last\n"]);
     }
 }

@@ -90,15 +90,15 @@ fn path(call: &Call, alias: &str) -> Done {
 }
 
 fn registered_path(call: &Call, alias: &str) -> Result<String, Report> {
-    let clusters = match clusters(call) {
-        Ok(clusters) => clusters,
+    let Ok(clusters) = clusters(call) else {
         // Without an agent the files are what is known.
-        Err(_) => return Err(unknown(alias, files(&call.paths.kubeconfig_dir))),
+        return Err(unknown(alias, &files(&call.paths.kubeconfig_dir)));
     };
-    match clusters.iter().find(|cluster| cluster.cluster == alias) {
-        Some(cluster) => Ok(cluster.kubeconfig.clone()),
-        None => Err(unknown(alias, clusters.into_iter().map(|cluster| cluster.cluster).collect())),
+    if let Some(cluster) = clusters.iter().find(|cluster| cluster.cluster == alias) {
+        return Ok(cluster.kubeconfig.clone());
     }
+    let known: Vec<String> = clusters.into_iter().map(|cluster| cluster.cluster).collect();
+    Err(unknown(alias, &known))
 }
 
 fn files(folder: &Path) -> Vec<String> {
@@ -107,7 +107,7 @@ fn files(folder: &Path) -> Vec<String> {
     names.filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned)).collect()
 }
 
-fn unknown(alias: &str, known: Vec<String>) -> Report {
+fn unknown(alias: &str, known: &[String]) -> Report {
     let what = format!("no cluster `{}` is registered", printable(alias));
     let fix = match near_miss(alias, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{}`?", printable(near)),

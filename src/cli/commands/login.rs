@@ -86,6 +86,7 @@ fn without_person(door: &mut door::Door, args: &LoginArgs) -> Done {
 
 /// What there is to show a page with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Place {
     /// Logged in from elsewhere: a browser here would open on the wrong machine.
     is_remote: bool,
@@ -128,12 +129,12 @@ fn decide(args: &LoginArgs, setting: LoginFlow, place: Place) -> Flow {
     }
     match setting {
         LoginFlow::Browser => Flow::Browser,
-        LoginFlow::DeviceCode => Flow::DeviceCode,
         // The page sends the browser back to this machine: over SSH or into a container it would
         // not arrive, even where BROWSER can show it.
-        LoginFlow::Auto if place.is_remote || place.in_container => Flow::DeviceCode,
-        LoginFlow::Auto if place.has_browser() => Flow::Browser,
-        LoginFlow::Auto => Flow::DeviceCode,
+        LoginFlow::Auto if !place.is_remote && !place.in_container && place.has_browser() => {
+            Flow::Browser
+        }
+        LoginFlow::Auto | LoginFlow::DeviceCode => Flow::DeviceCode,
     }
 }
 

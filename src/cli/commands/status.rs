@@ -93,7 +93,7 @@ fn text(
 fn watch(call: &Call, args: &StatusArgs, client: &mut Client) -> Done {
     let interrupt = Interrupt::listen()?;
     let canvas = output::canvas(&call.env);
-    let screen = if canvas.is_screen && !args.json { Some(Screen::enter()?) } else { None };
+    let mut screen = if canvas.is_screen && !args.json { Some(Screen::enter()?) } else { None };
     let mut id = client.send(Request::Subscribe(params(args)), Instant::now() + ANSWER_LIMIT)?;
     let mut answer: Option<StatusAnswer> = None;
     let mut asked_at = Some(Instant::now());
@@ -125,7 +125,7 @@ fn watch(call: &Call, args: &StatusArgs, client: &mut Client) -> Done {
             asked_at = Some(Instant::now());
             changed_since = false;
         }
-        if let (Some(screen), Some(answer)) = (&screen, &answer) {
+        if let (Some(screen), Some(answer)) = (&mut screen, &answer) {
             let canvas = output::canvas(&call.env);
             screen.draw(&text(call, args, answer, canvas)?, output::height())?;
         }

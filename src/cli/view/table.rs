@@ -156,7 +156,7 @@ impl Columns {
             if width == 0 || left == 0 {
                 continue;
             }
-            let cell = fit(cell, width.min(left));
+            let cell = fit(cell.trim_end(), width.min(left));
             // No blanks at the end of a line: they would wrap, and be copied.
             if !cell.is_empty() {
                 line.push_str(&" ".repeat(blanks));

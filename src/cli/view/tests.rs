@@ -97,17 +97,56 @@ fn is_within(text: &str, width: usize) {
 
 #[test]
 fn wide() {
-    insta::assert_snapshot!(render(&usual(), &look(120)), @"");
+    insta::assert_snapshot!(render(&usual(), &look(120)), @r#"
+    CLUSTER                           PHASE        GOOD UNTIL             KEYS UNTIL  WHAT TO DO
+    demo                              fresh        2h14m (16:40)          43m
+
+    PROFILE                           PHASE        GOOD UNTIL             KEYS UNTIL  WHAT TO DO
+    dev                               fresh        2h14m (16:40)          43m
+    a-profile-with-quite-a-long-name  expiring     ~2h14m (16:40)         43m
+    prod                              needs-login  ended 12m ago (14:14)  -           eksd login prod
+    other                             idle         unknown                -
+
+    error: the session `corp` has ended
+      because: AWS refused the refresh token
+      fix: run `eksd login`
+    "#);
 }
 
 #[test]
 fn usual_width() {
-    insta::assert_snapshot!(render(&usual(), &look(80)), @"");
+    insta::assert_snapshot!(render(&usual(), &look(80)), @r#"
+    CLUSTER                      PHASE        GOOD UNTIL             WHAT TO DO
+    demo                         fresh        2h14m (16:40)
+
+    PROFILE                      PHASE        GOOD UNTIL             WHAT TO DO
+    dev                          fresh        2h14m (16:40)
+    a-profile-with-quite-a-lon…  expiring     ~2h14m (16:40)
+    prod                         needs-login  ended 12m ago (14:14)  eksd login prod
+    other                        idle         unknown
+
+    error: the session `corp` has ended
+      because: AWS refused the refresh token
+      fix: run `eksd login`
+    "#);
 }
 
 #[test]
 fn narrow() {
-    insta::assert_snapshot!(render(&usual(), &look(40)), @"");
+    insta::assert_snapshot!(render(&usual(), &look(40)), @r#"
+    CLUSTER       PHASE        GOOD UNTIL
+    demo          fresh        2h14m
+
+    PROFILE       PHASE        GOOD UNTIL
+    dev           fresh        2h14m
+    a-profile-w…  expiring     ~2h14m
+    prod          needs-login  ended 12m ago
+    other         idle         unknown
+
+    error: the session `corp` has ended
+      because: AWS refused the refresh token
+      fix: run `eksd login`
+    "#);
 }
 
 #[test]
@@ -131,12 +170,30 @@ fn verbose() {
         ..cluster("demo", "dev")
     };
     let look = Look { verbose: true, ..look(80) };
-    insta::assert_snapshot!(render(&answer(vec![dev], vec![drifted]), &look), @"");
+    insta::assert_snapshot!(render(&answer(vec![dev], vec![drifted]), &look), @r#"
+    CLUSTER  PHASE  GOOD UNTIL     KEYS UNTIL  WHAT TO DO
+    demo     fresh  2h14m (16:40)  43m         eksd cluster sync demo
+      profile dev
+      arn:aws:eks:eu-west-1:111122223333:cluster/demo
+      /home/ann/.kube/eksd/demo.yaml
+      the CA in the file is not the cluster's
+
+    PROFILE  PHASE  GOOD UNTIL     KEYS UNTIL  WHAT TO DO
+    dev      fresh  2h14m (16:40)  43m
+      role Developer
+      account 111122223333
+      keys chained, 1 h cap
+      root sso corp
+      root ends 2026-11-24T15:40:00Z
+    "#);
 }
 
 #[test]
 fn nobody() {
-    insta::assert_snapshot!(render(&answer(vec![], vec![]), &look(80)), @"");
+    insta::assert_snapshot!(render(&answer(vec![], vec![]), &look(80)), @r#"
+    No profiles in ~/.aws/config and ~/.aws/credentials.
+    To begin: `aws configure sso`, or copy a config file there.
+    "#);
 }
 
 #[test]
@@ -152,7 +209,16 @@ fn a_thousand() {
     profiles[7] = profile("account-7", Phase::Fresh);
     profiles[9] = ProfileStatus { in_use: false, ..needing_login("account-9") };
     let mut answer = answer(profiles, vec![]);
-    insta::assert_snapshot!(render(&answer, &look(80)), @"");
+    insta::assert_snapshot!(render(&answer, &look(80)), @r#"
+    PROFILE    PHASE        GOOD UNTIL             KEYS UNTIL  WHAT TO DO
+    account-7  fresh        2h14m (16:40)          43m
+    account-9  needs-login  ended 12m ago (14:14)  -           eksd login account-9
+    … and 998 more idle profiles: eksd status --all
+
+    error: the session `corp` has ended
+      because: AWS refused the refresh token
+      fix: run `eksd login`
+    "#);
     let all = render(&answer, &Look { all: true, ..look(80) });
     assert_eq!(all.lines().filter(|line| line.starts_with("account-")).count(), 1000);
 
