@@ -14,6 +14,9 @@ use crate::{
 /// Width where none can be found out.
 const USUAL_WIDTH: usize = 80;
 
+/// Rows where none can be found out.
+const USUAL_HEIGHT: usize = 24;
+
 /// Why a command stops early.
 #[derive(Debug)]
 pub enum Stop {
@@ -118,7 +121,8 @@ fn width(env: &Env, is_terminal: bool) -> usize {
 /// Returns the rows of the terminal that stdout is.
 pub fn height() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stdout().as_fd());
-    size.map_or(0, |size| usize::from(size.ws_row)).max(2)
+    let rows = size.map_or(0, |size| usize::from(size.ws_row));
+    if rows == 0 { USUAL_HEIGHT } else { rows }
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub fn run(call: &Call, args: &LoginArgs) -> Done {
             Heard::Notification(Notification::Changed(_)) => (),
             Heard::Late => return Err(silent(LOGIN_LIMIT).into()),
             Heard::Other => {
-                output::talk("login given up; nothing was changed");
+                output::talk("login given up");
                 return Ok(1);
             }
         }
