@@ -8,6 +8,7 @@ pub mod agent;
 pub mod aws;
 #[cfg(feature = "agent")]
 pub mod clock;
+pub mod cli;
 pub mod config;
 pub mod ipc;
 pub mod model;
