@@ -6,9 +6,9 @@
 pub mod agent;
 #[cfg(feature = "agent")]
 pub mod aws;
+pub mod cli;
 #[cfg(feature = "agent")]
 pub mod clock;
-pub mod cli;
 pub mod config;
 pub mod ipc;
 pub mod model;

@@ -103,17 +103,17 @@ impl Job {
                 .role_credentials(&reach, &access_token, &account_id, &role_name)
                 .await
                 .map(Fresh::Keys)
-                    .map_err(|error| {
-                        let mut found = trouble(&error, &login.to_string());
-                        if error.kind == Kind::NotAssigned {
-                            found.report.what = format!(
-                                "role `{}` in account {} is not assigned to you",
-                                printable(&role_name),
-                                printable(&account_id)
-                            );
-                        }
-                        found
-                    })
+                .map_err(|error| {
+                    let mut found = trouble(&error, &login.to_string());
+                    if error.kind == Kind::NotAssigned {
+                        found.report.what = format!(
+                            "role `{}` in account {} is not assigned to you",
+                            printable(&role_name),
+                            printable(&account_id)
+                        );
+                    }
+                    found
+                }),
             Self::Role { hop, credentials } => {
                 let name = hop.profile.to_string();
                 let is_temporary = credentials.are_temporary();

@@ -3,6 +3,7 @@
 //!
 //! A shell that is missing fails these tests; they never skip.
 
+#![expect(clippy::disallowed_methods, reason = "a test makes files and environments of its own")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
 mod costs;

@@ -79,9 +79,9 @@ async fn an_edited_file_is_put_right_without_asking_aws() {
 /// The agent's workers write files without an event; the file system tells when.
 async fn wait_for_file(path: &std::path::Path, wanted: impl Fn(&str) -> bool) {
     use notify::Watcher as _;
-    let (changed, mut changes) = tokio::sync::mpsc::unbounded_channel();
+    let (tell, mut changes) = tokio::sync::mpsc::unbounded_channel();
     let mut watcher = notify::recommended_watcher(move |_| {
-        let _over = changed.send(());
+        let _over = tell.send(());
     })
     .unwrap();
     watcher.watch(path.parent().unwrap(), notify::RecursiveMode::NonRecursive).unwrap();

@@ -345,7 +345,8 @@ async fn a_killed_agent_loses_no_login() {
     let mut bench = Bench::start().await;
     bench.login("corp").await;
     bench.credentials("dev").await.unwrap();
-    let is_kept = |_: &_| std::fs::read_to_string(&bench.paths.state).is_ok_and(|it| it.contains("dev"));
+    let is_kept =
+        |_: &_| std::fs::read_to_string(&bench.paths.state).is_ok_and(|it| it.contains("dev"));
     bench.until(is_kept).await;
     bench.restart("").await;
     // Used shortly before, so it is fetched without being asked for.
