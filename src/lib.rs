@@ -3,6 +3,11 @@
 //! Rooms, in reading order; ARCHITECTURE.md says what each promises.
 
 #[cfg(feature = "agent")]
+pub mod agent;
+#[cfg(feature = "agent")]
+pub mod aws;
+pub mod cli;
+#[cfg(feature = "agent")]
 pub mod clock;
 pub mod config;
 pub mod ipc;
@@ -10,7 +15,11 @@ pub mod model;
 #[cfg(feature = "agent")]
 pub mod notify;
 #[cfg(feature = "agent")]
+pub mod pace;
+#[cfg(feature = "agent")]
 mod platform;
 pub mod report;
 #[cfg(feature = "agent")]
 pub mod store;
+#[cfg(feature = "agent")]
+pub mod world;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::agent::{Agent, Held};
+use super::owner::{Agent, Held};
 use crate::{
     ipc::wire::{
         AgentStatus, ClusterStatus, Confidence, Phase, ProfileStatus, RootStatus, StatusAnswer,

@@ -3,8 +3,8 @@
 //! However many ask for the same thing, one refresh runs, and its end answers them all.
 
 use super::{
-    agent::{Agent, Held},
     event::{Patience, Reply, Signer},
+    owner::{Agent, Held},
 };
 use crate::{
     ipc::wire::{Empty, Resolved, TokenParams, UseParams},
@@ -106,12 +106,11 @@ impl Agent {
             Some(credentials) if is_enough => Answer::Ready(credentials),
             held => match (self.progress(&leaf.key, begin), held) {
                 // Something better is on its way; but where refreshing fails, what is held is good.
-                (Progress::UnderWay { failing: false }, _)
-                | (Progress::UnderWay { .. }, None) => Answer::Wait,
-                (_, Some(credentials)) => Answer::Ready(credentials),
-                (Progress::Stuck(report), None) => {
-                    Answer::No(self.for_profile(chain, report))
+                (Progress::UnderWay { failing: false }, _) | (Progress::UnderWay { .. }, None) => {
+                    Answer::Wait
                 }
+                (_, Some(credentials)) => Answer::Ready(credentials),
+                (Progress::Stuck(report), None) => Answer::No(Self::for_profile(chain, report)),
             },
         }
     }
@@ -162,12 +161,8 @@ impl Agent {
         let Some(session) = self.sessions.get(key) else { return Progress::lost() };
         let parent_is_good = plan::parent_is_good(&self.sessions, session, now);
         match (session.activity, session.spec.parent.clone()) {
-            (Activity::Refreshing, _) => {
-                Progress::UnderWay { failing: 0 < session.failures }
-            }
-            (Activity::BackingOff { .. }, _)
-                if session.failures < TRIES_WORTH_WAITING_FOR =>
-            {
+            (Activity::Refreshing, _) => Progress::UnderWay { failing: 0 < session.failures },
+            (Activity::BackingOff { .. }, _) if session.failures < TRIES_WORTH_WAITING_FOR => {
                 Progress::UnderWay { failing: true }
             }
             (_, Some(parent)) if !parent_is_good => self.progress(&parent, begin),
@@ -192,7 +187,7 @@ impl Agent {
     }
 
     /// A sign-in's report names the session; the asker knows the profile.
-    fn for_profile(&self, chain: &Chain, report: Report) -> Report {
+    fn for_profile(chain: &Chain, report: Report) -> Report {
         match report.code {
             Code::NeedsLogin => {
                 let mut named = status::needs_login(chain.profile.as_str(), chain);
@@ -205,11 +200,11 @@ impl Agent {
 
     pub(super) fn ask_signer(
         &mut self,
-        params: TokenParams,
+        params: &TokenParams,
         patience: Patience,
         reply: Reply<Signer>,
     ) {
-        let (chain, region, cluster_id) = match self.token_subject(&params) {
+        let (chain, region, cluster_id) = match self.token_subject(params) {
             Ok(subject) => subject,
             Err(report) => {
                 let _hung_up = reply.send(Err(report));
@@ -227,9 +222,9 @@ impl Agent {
     /// Returns whose credentials sign a token, for which region and cluster.
     fn token_subject(&self, params: &TokenParams) -> Result<(Chain, String, String), Report> {
         if let Some(alias) = &params.cluster {
-            let cluster = self.clusters.get(alias).map_err(|report| *report)?;
+            let cluster = self.clusters.get(alias)?;
             let chain = self.known.chain(&cluster.profile)?.clone();
-            return Ok((chain, cluster.region.clone(), cluster.token_id().to_owned()));
+            return Ok((chain, cluster.region.clone(), cluster.facts.token_id().to_owned()));
         }
         let Some(cluster_id) = params.cluster_id.clone().or_else(|| params.cluster_name.clone())
         else {
@@ -249,7 +244,7 @@ impl Agent {
                 "give `--region REGION`, or set `region` in the profile",
             ));
         };
-        if let Some(role_arn) = &params.role_arn {
+        if let (Some(role_arn), Some(origin)) = (&params.role_arn, self.known.origin_of(profile)) {
             let reach = chain.reach.to_region(&region);
             chain.hops.push(RoleHop {
                 profile: chain.profile.clone(),
@@ -258,7 +253,7 @@ impl Agent {
                 external_id: None,
                 duration_seconds: None,
                 mfa_serial: None,
-                origin: self.known.origin_of(profile),
+                origin: origin.clone(),
                 reach,
             });
         }
@@ -293,7 +288,7 @@ impl Agent {
 
     pub(super) fn note_use(&mut self, params: &UseParams) -> Result<Empty, Report> {
         let profile = match (&params.cluster, &params.profile) {
-            (Some(alias), _) => self.clusters.get(alias).map_err(|report| *report)?.profile.clone(),
+            (Some(alias), _) => self.clusters.get(alias)?.profile.clone(),
             (None, Some(profile)) => profile.clone(),
             (None, None) => return Ok(Empty {}),
         };
@@ -332,4 +327,3 @@ fn no_role(chain: &Chain) -> Report {
         "add `sso_account_id` and `sso_role_name` to the profile",
     )
 }
-

@@ -41,11 +41,12 @@ impl Callback {
             )
             .because(error.to_string())
         };
-        let listener =
-            TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| failed(&error))?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| failed(&error))?;
         let port = listener.local_addr().map_err(|error| failed(&error))?.port();
         let host = format!("127.0.0.1:{port}");
-        let state = crate::aws::pkce::state().map_err(|error| failed(&error))?;
+        let bits = [getrandom::u64(), getrandom::u64()];
+        let [Ok(high), Ok(low)] = bits else { return Err(failed(&"no random bytes")) };
+        let state = format!("{high:016x}{low:016x}");
         Ok(Self { listener, redirect_uri: format!("http://{host}{PATH}"), host, state })
     }
 
@@ -129,15 +130,15 @@ async fn head_of(stream: &mut TcpStream) -> Option<String> {
 type Judgement = (&'static str, &'static str, Option<Result<Secret, String>>);
 
 fn judge(head: &str, host: &str, state: &str) -> Judgement {
-    const NOT_FOR_US: Judgement = ("400 Bad Request", "This is not the answer eksd waits for.", None);
+    const NOT_FOR_US: Judgement =
+        ("400 Bad Request", "This is not the answer eksd waits for.", None);
     let mut lines = head.split("\r\n");
     let mut request = lines.next().unwrap_or_default().split(' ');
     let (method, target) = (request.next(), request.next().unwrap_or_default());
     // A page that resolves its own name to 127.0.0.1 sends that name (DNS rebinding).
     let is_ours = lines.any(|line| {
-        line.split_once(':').is_some_and(|(name, value)| {
-            name.eq_ignore_ascii_case("host") && value.trim() == host
-        })
+        line.split_once(':')
+            .is_some_and(|(name, value)| name.eq_ignore_ascii_case("host") && value.trim() == host)
     });
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if method != Some("GET") || !is_ours {
@@ -218,8 +219,18 @@ mod tests {
         check("GET /oauth/callback?state=s-1", HOST, "400 Bad Request", None);
         check("POST /oauth/callback?code=abc&state=s-1", HOST, "400 Bad Request", None);
         check("GET /favicon.ico", HOST, "404 Not Found", None);
-        check("GET /oauth/callback?code=abc&state=s-1", "evil.example:4711", "400 Bad Request", None);
-        check("GET /oauth/callback?code=abc&state=s-1", "127.0.0.1.evil.example", "400 Bad Request", None);
+        check(
+            "GET /oauth/callback?code=abc&state=s-1",
+            "evil.example:4711",
+            "400 Bad Request",
+            None,
+        );
+        check(
+            "GET /oauth/callback?code=abc&state=s-1",
+            "127.0.0.1.evil.example",
+            "400 Bad Request",
+            None,
+        );
         let refused = "GET /oauth/callback?error=access_denied&state=s-1";
         check(refused, HOST, "200 OK", Some(Err("access_denied")));
         check("GET /oauth/callback?error=access_denied&state=x", HOST, "400 Bad Request", None);

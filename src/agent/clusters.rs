@@ -8,11 +8,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    agent::Agent,
     event::{Event, Mailbox, Patience},
-    refresh::{blocking, trouble},
+    owner::Agent,
+    refresh::blocking,
 };
 use crate::{
+    aws::Kind,
     ipc::wire::{ClusterAddParams, ClusterStatus, Empty, SyncedCluster},
     model::{
         Credentials, Reach,
@@ -21,7 +22,7 @@ use crate::{
         text::{near_miss, printable},
     },
     report::{Code, Report},
-    store::kubeconfigs,
+    store::{kubeconfigs, lock::Locks},
     world::World,
 };
 
@@ -52,7 +53,9 @@ impl Clusters {
                 format!("no cluster is registered as `{}`", printable(alias)),
                 match near {
                     Some(near) => format!("did you mean `{}`?", printable(near)),
-                    None => "`eksd cluster list` shows what is; `eksd cluster add` adds one".to_owned(),
+                    None => {
+                        "`eksd cluster list` shows what is; `eksd cluster add` adds one".to_owned()
+                    }
                 },
             )
         })
@@ -70,27 +73,36 @@ impl Clusters {
 /// One comparison of a cluster with AWS.
 #[derive(Clone, Debug)]
 pub(crate) struct Errand {
-    /// What is known so far; the facts are empty for a new one.
-    cluster: Cluster,
+    alias: String,
+    name: String,
+    profile: String,
+    region: String,
     reach: Reach,
-    is_new: bool,
+    /// What EKS said last, of a cluster that is registered already.
+    known: Option<ClusterFacts>,
 }
 
 impl Errand {
     /// Asks AWS, puts the file right and reports to the agent.
     pub(super) async fn run(
-        mut self,
+        self,
         world: &Arc<World>,
         mailbox: &Mailbox,
     ) -> Result<(ClusterStatus, Vec<String>), Report> {
         match self.compare(world, mailbox).await {
             Ok((facts, changes)) => {
-                let recreated = !self.is_new && self.cluster.facts.created_at != facts.created_at;
-                self.cluster.facts = facts;
-                self.cluster.checked_at = Some(world.clock.now());
-                self.cluster.drift =
-                    recreated.then(|| "the cluster was created anew under the same name".to_owned());
-                let cluster = Box::new(self.cluster);
+                let is_another =
+                    self.known.as_ref().is_some_and(|known| known.created_at != facts.created_at);
+                let cluster = Box::new(Cluster {
+                    alias: self.alias,
+                    name: self.name,
+                    region: self.region,
+                    profile: self.profile,
+                    facts,
+                    checked_at: Some(world.clock.now()),
+                    drift: is_another
+                        .then(|| "the cluster was created anew under the same name".to_owned()),
+                });
                 let told = changes.clone();
                 let status = mailbox
                     .ask(|reply| Event::ClusterSynced { cluster, changes: told, reply })
@@ -98,8 +110,8 @@ impl Errand {
                 Ok((status, changes))
             }
             Err(report) => {
-                if !self.is_new {
-                    let alias = self.cluster.alias;
+                if self.known.is_some() {
+                    let alias = self.alias;
                     mailbox.send(Event::ClusterFailed { alias, report: report.clone() });
                 }
                 Err(report)
@@ -113,27 +125,39 @@ impl Errand {
         mailbox: &Mailbox,
     ) -> Result<(ClusterFacts, Vec<String>), Report> {
         let credentials = self.credentials(mailbox).await?;
-        let Cluster { name, region, profile, alias, .. } = &self.cluster;
         world.pace.wait().await;
-        let found = world.aws.describe_cluster(&self.reach, &credentials, name).await;
-        let facts = found.map_err(|error| {
-            let subject = format!("cluster `{name}` in {region}");
-            trouble(&error, &subject, profile).report
+        let found = world.aws.describe_cluster(&self.reach, &credentials, &self.name).await;
+        let facts = found.map_err(|error| match error.kind {
+            Kind::ClusterNotFound => self.not_found(),
+            _ => error.report(&self.profile),
         })?;
-        let changes = write_file(world, alias, &facts).await?;
+        let changes = write_file(world, &self.alias, &facts).await?;
         Ok((facts, changes))
     }
 
+    fn not_found(&self) -> Report {
+        let (name, region) = (printable(&self.name), printable(&self.region));
+        Report::new(
+            Code::ClusterNotFound,
+            format!(
+                "there is no cluster `{name}` in {region} that profile `{}` can see",
+                self.profile
+            ),
+            format!(
+                "check the region: `aws eks list-clusters --region {region} --profile {}`",
+                self.profile
+            ),
+        )
+    }
+
     async fn credentials(&self, mailbox: &Mailbox) -> Result<Credentials, Report> {
-        let profile = self.cluster.profile.clone();
-        mailbox
-            .ask(|reply| Event::Credentials { profile, patience: Patience::Some, reply })
-            .await
+        let profile = self.profile.clone();
+        mailbox.ask(|reply| Event::Credentials { profile, patience: Patience::Some, reply }).await
     }
 
     /// Runs for `eksd cluster sync`: a failure is a row, not an end.
     pub(super) async fn row(self, world: &Arc<World>, mailbox: &Mailbox) -> SyncedCluster {
-        let alias = self.cluster.alias.clone();
+        let alias = self.alias.clone();
         match self.run(world, mailbox).await {
             Ok((_, changes)) => SyncedCluster { alias, changes, report: None },
             Err(report) => SyncedCluster { alias, changes: Vec::new(), report: Some(report) },
@@ -147,14 +171,23 @@ async fn write_file(
     alias: &str,
     facts: &ClusterFacts,
 ) -> Result<Vec<String>, Report> {
-    let path = world.kubeconfig_path(alias);
-    let wanted = Wanted {
-        alias: alias.to_owned(),
-        server: facts.endpoint.clone(),
-        certificate_authority: facts.certificate_authority.clone(),
-        command: world.command.clone(),
+    let (Some(server), Some(certificate_authority), true) =
+        (facts.endpoint.clone(), facts.certificate_authority.clone(), facts.is_usable())
+    else {
+        return Err(Report::new(
+            Code::ClusterNotReady,
+            format!(
+                "cluster `{}` is {} and has no address to connect to",
+                facts.name, facts.status
+            ),
+            "wait until it is ACTIVE, then run the command again",
+        ));
     };
-    blocking(move || kubeconfigs::put_right(&path, &wanted))
+    let path = world.kubeconfig_path(alias);
+    let command = world.command.clone();
+    let wanted = Wanted { alias: alias.to_owned(), server, certificate_authority, command };
+    let locks = Locks::new(&world.paths.file_locks_dir);
+    blocking(move || kubeconfigs::put_right(&path, &wanted, &locks))
         .await
         .map_err(|trouble| trouble.report)?
 }
@@ -185,17 +218,14 @@ impl Agent {
                 "give another name with `--alias`, or remove the other one first",
             ));
         }
-        let is_new = self.clusters.get(alias).is_err();
-        let cluster = Cluster {
+        Ok(Errand {
             alias: alias.to_owned(),
             name: params.name.clone(),
             profile: params.profile.clone(),
-            facts: self.clusters.get(alias).map(|known| known.facts.clone()).unwrap_or_default(),
-            checked_at: None,
-            drift: None,
-            region: region.clone(),
-        };
-        Ok(Errand { cluster, reach: chain.reach.to_region(&region), is_new })
+            reach: chain.reach.to_region(&region),
+            region,
+            known: None,
+        })
     }
 
     pub(super) fn cluster_errands(&self, alias: Option<&str>) -> Result<Vec<Errand>, Report> {
@@ -211,7 +241,14 @@ impl Agent {
             |_| Reach::default().to_region(&cluster.region),
             |chain| chain.reach.to_region(&cluster.region),
         );
-        Errand { cluster: cluster.clone(), reach, is_new: false }
+        Errand {
+            alias: cluster.alias.clone(),
+            name: cluster.name.clone(),
+            profile: cluster.profile.clone(),
+            region: cluster.region.clone(),
+            known: Some(cluster.facts.clone()),
+            reach,
+        }
     }
 
     /// Starts the comparisons that are due and returns when the next one is. Only clusters whose
@@ -235,7 +272,7 @@ impl Agent {
         }
         for errand in due {
             let again = now.checked_add(RETRY).unwrap_or(Timestamp::MAX);
-            self.clusters.next_check.insert(errand.cluster.alias.clone(), again);
+            self.clusters.next_check.insert(errand.alias.clone(), again);
             next = Some(next.map_or(again, |earlier| earlier.min(again)));
             let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
             self.workers.spawn(async move {

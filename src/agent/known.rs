@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     model::{
-        AwsFiles, Chain, ChainError, LoginKey, ProfileName, SsoLogin, chain,
+        AwsFiles, Chain, ChainError, LoginKey, Origin, ProfileName, SsoLogin, chain,
         session::{SessionKey, Spec},
         text::{near_miss, printable, printable_sentence},
     },
@@ -36,9 +36,10 @@ impl Known {
     /// become unreadable keeps what `self` knew of it until the line is mended. `unread` are files
     /// that could not be read at all.
     pub(super) fn update(&mut self, mut files: AwsFiles, unread: Vec<Report>) {
-        let new_finding = files.findings.iter().any(|finding| {
-            !self.files.findings.iter().any(|old| old.what == finding.what)
-        });
+        let new_finding = files
+            .findings
+            .iter()
+            .any(|finding| !self.files.findings.iter().any(|old| old.what == finding.what));
         let mut reports: Vec<Report> = unread;
         reports.extend(files.findings.iter().map(|finding| {
             let refused = match finding.refused_by.as_slice() {
@@ -46,7 +47,8 @@ impl Known {
                 by => format!("eksd reads past it; refused as a whole by: {}", by.join(", ")),
             };
             let what = format!("{}: {}", finding.origin, printable_sentence(&finding.what));
-            Report::new(Code::ConfigBroken, what, format!("mend {}", finding.origin)).because(refused)
+            Report::new(Code::ConfigBroken, what, format!("mend {}", finding.origin))
+                .because(refused)
         }));
         if new_finding || !reports.is_empty() {
             self.carry_over(&mut files, &mut reports);
@@ -70,7 +72,10 @@ impl Known {
                 files.profiles.insert(name.clone(), section.clone());
                 reports.push(Report::new(
                     Code::ConfigBroken,
-                    format!("profile `{}` can no longer be read; the last good version is in use", printable(name.as_str())),
+                    format!(
+                        "profile `{}` can no longer be read; the last good version is in use",
+                        printable(name.as_str())
+                    ),
                     "mend the lines named above",
                 ));
             }
@@ -127,10 +132,17 @@ impl Known {
             Some(Resolved { chain: Ok(chain), .. }) => Ok(chain),
             Some(Resolved { chain: Err(error), .. }) => Err(Report::of_chain(name, error)),
             None => match chain::resolve(&self.files, name) {
-                Ok(_) => Err(Report::new(Code::Internal, "a profile was lost", "report this as a bug")),
+                Ok(_) => {
+                    Err(Report::new(Code::Internal, "a profile was lost", "report this as a bug"))
+                }
                 Err(error) => Err(Report::of_chain(name, &error)),
             },
         }
+    }
+
+    /// Returns the line of a profile's header.
+    pub(super) fn origin_of(&self, profile: &str) -> Option<&Origin> {
+        self.files.profiles.get(profile).map(|section| &section.origin)
     }
 
     /// Returns the sign-ins that profiles lead to.

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use tokio::{sync::mpsc::UnboundedSender, task::AbortHandle};
 
 use super::{
-    agent::{Agent, Held},
     callback::Callback,
     event::{Event, Fresh, LoginNews, Mailbox},
+    owner::{Agent, Held},
     refresh::{blocking, keep, trouble},
 };
 use crate::{
-    aws::{AwsError, Class, Grant, TokenRequest, pkce},
+    aws::{AwsError, Class, Grant, Kind, TokenRequest, pkce},
     ipc::wire::{Flow, LoginDone, LoginOpen, LoginParams},
     model::{
         LoginKey, Registration, Secret, SsoLogin, SsoToken,
@@ -24,6 +24,7 @@ use crate::{
         text::printable,
     },
     report::{Code, Report},
+    store::sso_cache,
     world::World,
 };
 
@@ -161,8 +162,10 @@ impl Agent {
                 "run `aws configure sso`, or add an [sso-session] section to the AWS config",
             )),
             _ => {
-                let names: Vec<String> =
-                    all.iter().map(|login| format!("`{}`", printable(login.key.cache_text()))).collect();
+                let names: Vec<String> = all
+                    .iter()
+                    .map(|login| format!("`{}`", printable(login.key.cache_text())))
+                    .collect();
                 Err(Report::new(
                     Code::Usage,
                     "there are several SSO sessions",
@@ -224,6 +227,14 @@ impl Agent {
     }
 }
 
+/// Returns which kind of registration the AWS CLI keeps for a grant.
+fn kept_grant(grant: Grant) -> sso_cache::Grant {
+    match grant {
+        Grant::Browser => sso_cache::Grant::AuthorizationCode,
+        Grant::Device => sso_cache::Grant::DeviceCode,
+    }
+}
+
 /// One login, as a task.
 struct Work {
     world: Arc<World>,
@@ -257,9 +268,7 @@ impl Work {
         self.mailbox.send(Event::LoginEnded { key: self.login.key.clone(), result });
     }
 
-    fn open(&self, url: String, user_code: Option<String>, lasts: Duration) -> Timestamp {
-        let now = self.world.clock.now();
-        let expires_at = now.checked_add(lasts).unwrap_or(Timestamp::MAX);
+    fn open(&self, url: String, user_code: Option<String>, expires_at: Timestamp) {
         let open = LoginOpen {
             session: self.login.key.to_string(),
             url,
@@ -267,12 +276,10 @@ impl Work {
             expires_at: super::answers::rfc3339(expires_at),
         };
         self.mailbox.send(Event::LoginOpened { key: self.login.key.clone(), open });
-        expires_at
     }
 
     fn failed(&self, error: &AwsError) -> Report {
-        let subject = format!("the login to `{}`", self.login.key);
-        trouble(error, &subject, &self.login.key.to_string()).report
+        trouble(error, &self.login.key.to_string()).report
     }
 
     fn timeout(&self) -> Report {
@@ -287,17 +294,17 @@ impl Work {
     async fn registration(&self, grant: Grant) -> Result<Registration, Report> {
         let (cache, login) = (self.world.sso_cache.clone(), self.login.clone());
         let now = self.world.clock.now();
-        let known = blocking(move || cache.read_registration(&login, grant == Grant::Browser, now));
+        let kept = kept_grant(grant);
+        let known = blocking(move || cache.read_registration(&login, kept, now));
         if let Ok(Some(known)) = known.await {
             return Ok(known);
         }
         let made = self.world.aws.register_client(&self.login, grant).await;
         let made = made.map_err(|error| self.failed(&error))?;
-        let (cache, login, kept) = (self.world.sso_cache.clone(), self.login.clone(), made.clone());
-        let written =
-            blocking(move || cache.write_registration(&login, &kept, grant == Grant::Browser));
-        if let Ok(Err(report)) = written.await {
-            tracing::warn!(what = report.what, "the client registration is not kept");
+        let (cache, login, new) = (self.world.sso_cache.clone(), self.login.clone(), made.clone());
+        let written = blocking(move || cache.write_registration(&login, kept, &new));
+        if let Ok(Err(error)) = written.await {
+            tracing::warn!(%error, "the client registration is not kept");
         }
         Ok(made)
     }
@@ -318,15 +325,13 @@ impl Work {
                 &pkce::challenge(&verifier),
             )
             .map_err(|error| self.failed(&error))?;
-        self.open(url, None, LONGEST_LOGIN);
+        let expires_at = self.world.clock.now().checked_add(LONGEST_LOGIN);
+        self.open(url, None, expires_at.unwrap_or(Timestamp::MAX));
         let waited = tokio::time::timeout(LONGEST_LOGIN, callback.code(&self.login.key)).await;
         let code = waited.map_err(|_| self.timeout())??;
-        let request = TokenRequest::AuthorizationCode {
-            code: &code,
-            redirect_uri: callback.redirect_uri(),
-            verifier: &verifier,
-        };
-        let token = self.world.aws.create_token(&self.login.reach, &registration, request).await;
+        let redirect_uri = callback.redirect_uri().to_owned();
+        let request = TokenRequest::AuthorizationCode { code, redirect_uri, verifier };
+        let token = self.world.aws.create_token(&self.login.reach, &registration, &request).await;
         token.map_err(|error| self.failed(&error))
     }
 
@@ -335,23 +340,22 @@ impl Work {
         let registration = self.registration(Grant::Device).await?;
         let device = self.world.aws.start_device_authorization(&self.login, &registration).await;
         let device = device.map_err(|error| self.failed(&error))?;
-        let expires_at =
-            self.open(device.verification_url, Some(device.user_code), device.expires_in);
+        let url = device.verification_uri_complete.unwrap_or(device.verification_uri);
+        self.open(url, Some(device.user_code), device.expires_at);
         let mut interval = device.interval;
+        let request = TokenRequest::DeviceCode { device_code: device.device_code };
         loop {
             tokio::time::sleep(interval).await;
-            if expires_at <= self.world.clock.now() {
+            if device.expires_at <= self.world.clock.now() {
                 return Err(self.timeout());
             }
-            let request = TokenRequest::DeviceCode { code: &device.device_code };
-            match self.world.aws.create_token(&self.login.reach, &registration, request).await {
+            match self.world.aws.create_token(&self.login.reach, &registration, &request).await {
                 Ok(token) => return Ok(token),
-                Err(error) => match (error.code.as_deref(), error.class) {
-                    (Some("AuthorizationPendingException"), _) => {}
-                    (Some("SlowDownException"), _) => interval += SLOW_DOWN,
-                    (Some("ExpiredTokenException"), _) => return Err(self.timeout()),
-                    // An unreachable network passes; the code is still good.
-                    (_, Class::MayPass { .. }) => {}
+                Err(error) => match (error.kind, error.class) {
+                    (Kind::SlowDown, _) => interval += SLOW_DOWN,
+                    (Kind::LoginTimedOut, _) => return Err(self.timeout()),
+                    // An unreachable network passes, too; the code is still good.
+                    (Kind::LoginPending, _) | (_, Class::MayPass { .. }) => {}
                     _ => return Err(self.failed(&error)),
                 },
             }

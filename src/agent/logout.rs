@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    agent::{Agent, Held},
     answers::rfc3339,
     event::Reply,
+    owner::{Agent, Held},
     refresh::blocking,
 };
 use crate::{
+    aws::Kind,
     ipc::wire::{EndedSession, LogoutDone, LogoutParams, StillValid},
     model::{
         Chain, ProfileName, Secret, Source, SsoLogin,
         session::{SessionKey, Spec},
     },
+    report::Report,
     world::World,
 };
 
@@ -78,8 +80,7 @@ impl Agent {
 
     /// Returns the permission sets under a sign-in, for the AWS CLI's cache of their keys.
     fn roles_of(&self, login: &SsoLogin) -> Vec<(String, String)> {
-        let profiles: Vec<&ProfileName> =
-            self.known.profiles_of(&login.key).into_iter().collect();
+        let profiles: Vec<&ProfileName> = self.known.profiles_of(&login.key).into_iter().collect();
         profiles
             .into_iter()
             .filter_map(|profile| match self.known.chain(profile.as_str()).ok()? {
@@ -107,15 +108,16 @@ impl Wipe {
         // The file first: whatever AWS says, nothing here can use the session any more.
         let on_disk = blocking(move || {
             let token = cache.read(&key).ok().flatten().map(|cached| cached.token.access_token);
-            let removed = cache.remove(&key);
+            let mut removed = cache.remove(&key);
             for (account_id, role_name) in &roles {
-                cache.remove_cli_role(&key, account_id, role_name);
+                let gone = cache.remove_cli_role_cache(account_id, role_name, &key);
+                removed = removed.and(gone);
             }
             (token, removed)
         })
         .await;
         let (token_on_disk, not_removed) = match on_disk {
-            Ok((token, removed)) => (token, removed.err()),
+            Ok((token, removed)) => (token, removed.err().map(Report::from)),
             Err(trouble) => (None, Some(trouble.report)),
         };
         let mut not_told = not_removed;
@@ -123,9 +125,9 @@ impl Wipe {
             let login = self.login.key.to_string();
             if let Err(error) = world.aws.logout(&self.login.reach, &token).await
                 // A token that AWS does not know any more needs no logout.
-                && error.code.as_deref() != Some("UnauthorizedException")
+                && error.kind != Kind::TokenRefused
             {
-                not_told = Some(error.report(&format!("the logout from `{login}`"), &login));
+                not_told = Some(error.report(&login));
             }
         }
         tracing::info!(login = %self.login.key, told = not_told.is_none(), "logged out");

@@ -1,31 +1,30 @@
 //! Prompt files: for each cluster, and each profile in use, one line that a shell can read.
 
-use super::agent::Agent;
-use crate::{
-    model::{
-        prompt::PromptLine,
-        status::{Phase, View},
-    },
-    store::prompt_files::PromptName,
+use super::owner::Agent;
+use crate::model::{
+    prompt::PromptLine,
+    status::{Phase, View},
 };
+
+use super::scribe::{self, Whose};
 
 impl Agent {
     /// Hands the lines over where they differ from the last ones.
     pub(super) fn write_prompts(&mut self) {
-        if !self.world.is_daemon {
+        if !self.world.is_daemon() {
             return;
         }
-        let mut lines: Vec<(PromptName, String)> = self
+        let mut lines: Vec<scribe::PromptLine> = self
             .clusters
             .all()
             .map(|cluster| {
-                let line = line(&cluster.alias, &self.view(&cluster.profile));
-                (PromptName::cluster(&cluster.alias), line)
+                let text = line(&cluster.alias, &self.view(&cluster.profile));
+                (Whose::Cluster(cluster.alias.clone()), text)
             })
             .collect();
         for profile in self.profiles_in_use() {
-            let line = line(&profile, &self.view(&profile));
-            lines.push((PromptName::profile(&profile), line));
+            let text = line(&profile, &self.view(&profile));
+            lines.push((Whose::Profile(profile), text));
         }
         if lines != self.last_prompts {
             self.scribe.prompts(lines.clone());
@@ -36,21 +35,20 @@ impl Agent {
     fn profiles_in_use(&self) -> Vec<String> {
         let now = self.now();
         self.memory
-            .last_used()
+            .last_used_at
+            .iter()
             .filter(|(profile, at)| {
-                self.known.profile(profile).is_some()
+                self.known.profile(profile.as_str()).is_some()
                     && at.checked_add(self.policy.keep_warm).is_ok_and(|until| now < until)
             })
-            .map(|(profile, _)| profile.to_owned())
+            .map(|(profile, _)| profile.to_string())
             .collect()
     }
 }
 
 fn line(label: &str, view: &View) -> String {
-    let is_served = matches!(
-        view.phase,
-        Phase::Fresh | Phase::Renewing | Phase::Expiring | Phase::Degraded
-    );
+    let is_served =
+        matches!(view.phase, Phase::Fresh | Phase::Renewing | Phase::Expiring | Phase::Degraded);
     PromptLine {
         phase: view.phase.as_str(),
         expiring_at: view.expiring_at,

@@ -5,19 +5,23 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    agent::{Held, bug},
     event::Fresh,
+    owner::{Held, bug},
 };
 use crate::{
-    aws::{AwsError, Class, TokenRequest},
+    aws::{AwsError, Class, Kind, TokenRequest},
     model::{
         Credentials, LoginKey, RoleHop, Secret, SsoLogin, SsoToken,
         session::{FailureClass, Recipe, Session, SessionKey, Trouble},
+        text::printable,
     },
     report::{Code, Report},
-    store::sso_cache::{Cached, SsoCache},
+    store::{StoreError, sso_cache::Cached},
     world::World,
 };
+
+/// How long another program may hold a token file's lock: as long as a refresh takes.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the winner of a race for a rotated refresh token may take to write its file.
 const RACE: Duration = Duration::from_secs(5);
@@ -81,10 +85,8 @@ impl Job {
                 account_id: account_id.clone(),
                 role_name: role_name.clone(),
             }),
-            (Recipe::AssumeRole { hop, .. }, _, Some(Held::Keys(credentials))) => {
-                Some(Self::Role { hop: hop.clone(), credentials: credentials.clone() })
-            }
-            (Recipe::AssumeRole { hop, keys: Some(credentials) }, _, None) => {
+            (Recipe::AssumeRole { hop, .. }, _, Some(Held::Keys(credentials)))
+            | (Recipe::AssumeRole { hop, keys: Some(credentials) }, _, None) => {
                 Some(Self::Role { hop: hop.clone(), credentials: credentials.clone() })
             }
             _ => None,
@@ -96,37 +98,51 @@ impl Job {
         world.pace.wait().await;
         match self {
             Self::Token { login, token } => refresh_token(world, login, token).await,
-            Self::SsoRole { reach, access_token, login, account_id, role_name } => {
-                let subject = format!("role `{role_name}` in account {account_id}");
-                world
-                    .aws
-                    .role_credentials(&reach, &access_token, &account_id, &role_name)
-                    .await
-                    .map(Fresh::Keys)
-                    .map_err(|error| trouble(&error, &subject, &login.to_string()))
-            }
+            Self::SsoRole { reach, access_token, login, account_id, role_name } => world
+                .aws
+                .role_credentials(&reach, &access_token, &account_id, &role_name)
+                .await
+                .map(Fresh::Keys)
+                .map_err(|error| {
+                    let mut found = trouble(&error, &login.to_string());
+                    if error.kind == Kind::NotAssigned {
+                        found.report.what = format!(
+                            "role `{}` in account {} is not assigned to you",
+                            printable(&role_name),
+                            printable(&account_id)
+                        );
+                    }
+                    found
+                }),
             Self::Role { hop, credentials } => {
-                let subject = format!("role `{}`", hop.role_arn);
                 let name = hop.profile.to_string();
+                let is_temporary = credentials.are_temporary();
                 world
                     .aws
                     .assume_role(&credentials, &hop, &world.role_session_name)
                     .await
                     .map(Fresh::Keys)
-                    .map_err(|error| trouble(&error, &subject, &name))
+                    .map_err(|error| {
+                        let found = trouble(&error, &name);
+                        // What the role was assumed with is over: that is what to renew.
+                        let is_source = error.kind == Kind::CredentialsExpired
+                            || (error.kind == Kind::KeyRefused && is_temporary);
+                        let class = if is_source { FailureClass::NeedsPerson } else { found.class };
+                        Trouble { class, ..found }
+                    })
             }
         }
     }
 }
 
 /// Turns an error of AWS into what the model decides on. `login` is what `eksd login` takes.
-pub(super) fn trouble(error: &AwsError, subject: &str, login: &str) -> Trouble {
+pub(super) fn trouble(error: &AwsError, login: &str) -> Trouble {
     let class = match error.class {
         Class::MayPass { retry_after } => FailureClass::MayPass { retry_after },
         Class::NeedsPerson => FailureClass::NeedsPerson,
         Class::NeverWorks => FailureClass::NeverWorks,
     };
-    Trouble { class, report: error.report(subject, login) }
+    Trouble { class, report: error.report(login) }
 }
 
 /// Renews a token under the file's lock: another program that shares the file may have been
@@ -139,13 +155,13 @@ async fn refresh_token(
     let cache = world.sso_cache.clone();
     let key = login.key.clone();
     let locked = blocking(move || {
-        let guard = cache.lock(&key);
+        let guard = cache.lock(&key, LOCK_PATIENCE);
         (guard, cache.read(&key))
     })
     .await?;
     let (guard, on_disk) = locked;
-    if let Err(report) = &guard {
-        tracing::warn!(what = report.what, "token file is not locked");
+    if let Err(error) = &guard {
+        tracing::warn!(%error, "token file is not locked");
     }
     let now = world.clock.now();
     if let Ok(Some(cached)) = on_disk
@@ -154,7 +170,15 @@ async fn refresh_token(
     {
         return Ok(adopt(cached));
     }
-    match call(world, &login, &ours).await {
+    let (Some(refresh_token), Some(registration)) = (&ours.refresh_token, &ours.registration)
+    else {
+        return Err(at_its_end(&login));
+    };
+    if registration.expires_at <= now {
+        return Err(at_its_end(&login));
+    }
+    let request = TokenRequest::Refresh { token: refresh_token.clone() };
+    match world.aws.create_token(&login.reach, registration, &request).await {
         Ok(token) => {
             let not_kept = keep(world, &login, &token).await;
             drop(guard);
@@ -164,19 +188,13 @@ async fn refresh_token(
             drop(guard);
             lost_race(world, &login, &ours, &error).await
         }
-        Err(error) => Err(trouble(&error, &subject(&login), &login.key.to_string())),
+        Err(error) => Err(trouble(&error, &login.key.to_string())),
     }
 }
 
-async fn call(world: &World, login: &SsoLogin, token: &SsoToken) -> Result<SsoToken, AwsError> {
-    let now = world.clock.now();
-    match (&token.refresh_token, &token.registration) {
-        (Some(refresh_token), Some(registration)) if now < registration.expires_at => {
-            let request = TokenRequest::Refresh { token: refresh_token };
-            world.aws.create_token(&login.reach, registration, request).await
-        }
-        _ => Err(AwsError::not_refreshable()),
-    }
+/// The token has no refresh token, or its client registration has ended.
+fn at_its_end(login: &SsoLogin) -> Trouble {
+    Trouble { class: FailureClass::NeedsPerson, report: over(&login.key) }
 }
 
 /// A refused refresh token may have been used by somebody else a moment ago, who has not
@@ -193,18 +211,12 @@ async fn lost_race(
         let found = blocking(move || cache.read(&key)).await?;
         match found {
             Ok(Some(cached)) if is_newer(&cached, ours) => return Ok(adopt(cached)),
-            // Nobody is refreshing it where the file says what we sent; only a file that is
-            // gone or torn is worth waiting for.
-            Ok(Some(_)) if !world.sso_cache.is_contended(&login.key) => break,
+            // Somebody logged out.
             Ok(None) => break,
             Ok(Some(_)) | Err(_) => tokio::time::sleep(RACE_LOOK).await,
         }
     }
-    Err(trouble(error, &subject(login), &login.key.to_string()))
-}
-
-fn subject(login: &SsoLogin) -> String {
-    format!("the SSO session `{}`", login.key)
+    Err(trouble(error, &login.key.to_string()))
 }
 
 fn is_newer(cached: &Cached, ours: &SsoToken) -> bool {
@@ -218,18 +230,23 @@ fn adopt(cached: Cached) -> Fresh {
 }
 
 /// Writes a token where the AWS tools look for it. What cannot be written is served from memory.
-pub(super) async fn keep(
-    world: &Arc<World>,
-    login: &SsoLogin,
-    token: &SsoToken,
-) -> Option<Report> {
-    let (cache, login, token): (SsoCache, _, _) =
-        (world.sso_cache.clone(), login.clone(), token.clone());
-    match blocking(move || cache.write(&login, &token)).await {
+pub(super) async fn keep(world: &Arc<World>, login: &SsoLogin, token: &SsoToken) -> Option<Report> {
+    let (cache, login, token) = (world.sso_cache.clone(), login.clone(), token.clone());
+    match blocking(move || cache.write(&login.key, &login, &token)).await {
         Ok(Ok(())) => None,
-        Ok(Err(report)) => Some(report),
+        Ok(Err(error)) => Some(not_kept(error)),
         Err(trouble) => Some(trouble.report),
     }
+}
+
+fn not_kept(error: StoreError) -> Report {
+    let cause = Report::from(error);
+    Report::new(
+        cause.code,
+        "the SSO token could not be written; eksd goes on with it, the AWS tools cannot see it",
+        cause.fix,
+    )
+    .because(cause.what)
 }
 
 /// Runs file work off the loop.

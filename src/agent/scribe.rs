@@ -21,8 +21,29 @@ use crate::{
     world::World,
 };
 
+/// Whose prompt line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// A profile's.
+    Profile(String),
+    /// A cluster's, by alias.
+    Cluster(String),
+}
+
+impl Whose {
+    fn name(&self) -> PromptName<'_> {
+        match self {
+            Self::Profile(name) => PromptName::Profile(name),
+            Self::Cluster(alias) => PromptName::Cluster(alias),
+        }
+    }
+}
+
+/// A prompt line and whose it is.
+pub(super) type PromptLine = (Whose, String);
+
 enum Chore {
-    Prompt(Vec<(PromptName, String)>),
+    Prompt(Vec<PromptLine>),
     State(State),
     Clusters(Vec<Cluster>),
     RemoveKubeconfig(PathBuf),
@@ -53,7 +74,7 @@ impl Scribe {
     }
 
     /// Makes the prompt files hold exactly these lines.
-    pub(super) fn prompts(&self, lines: Vec<(PromptName, String)>) {
+    pub(super) fn prompts(&self, lines: Vec<PromptLine>) {
         self.send(Chore::Prompt(lines));
     }
 
@@ -82,19 +103,18 @@ impl Scribe {
 }
 
 fn write_all(inbox: &mpsc::Receiver<Chore>, world: &World, mailbox: &Mailbox) {
-    let mut prompts = PromptFiles::new(&world.paths.prompt_dir);
+    let prompts = PromptFiles::new(&world.paths.prompt_dir);
+    let kubeconfigs = &world.paths.kubeconfig_dir;
     for chore in inbox {
         let (what, result): (_, Result<(), Report>) = match chore {
-            Chore::Prompt(lines) if world.is_daemon => {
-                ("prompt files", prompts.hold(&lines).map_err(Into::into))
-            }
-            Chore::Prompt(_) => continue,
+            Chore::Prompt(lines) => ("prompt files", write_prompts(&prompts, &lines)),
             Chore::State(state) => ("state", state.save(&world.paths.state).map_err(Into::into)),
             Chore::Clusters(all) => {
                 ("clusters", clusters::save(&world.paths.clusters, &all).map_err(Into::into))
             }
             Chore::RemoveKubeconfig(path) => {
-                ("kubeconfig", atomic::remove(&path).map_err(Into::into))
+                debug_assert!(path.starts_with(kubeconfigs));
+                ("kubeconfig", atomic::remove(&path).map(drop).map_err(Into::into))
             }
         };
         if let Err(report) = &result {
@@ -102,4 +122,12 @@ fn write_all(inbox: &mpsc::Receiver<Chore>, world: &World, mailbox: &Mailbox) {
         }
         mailbox.send(Event::Written { what, report: result.err() });
     }
+}
+
+fn write_prompts(files: &PromptFiles, lines: &[PromptLine]) -> Result<(), Report> {
+    for (whose, line) in lines {
+        files.write(whose.name(), &format!("{line}\n"))?;
+    }
+    files.retain(lines.iter().map(|(whose, _)| whose.name()))?;
+    Ok(())
 }

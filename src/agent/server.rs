@@ -2,10 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use interprocess::local_socket::{
-    tokio::{Listener, Stream, prelude::*},
-    traits::tokio::Listener as _,
-};
+use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
 use serde::Serialize;
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
@@ -27,7 +24,7 @@ use crate::{
             Welcome, WireToken,
         },
     },
-    model::text::printable_sentence,
+    model::{text::printable_sentence, token},
     report::{Code, Report},
     world::World,
 };
@@ -287,16 +284,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
     }
 
     fn mint(&self, signer: &super::event::Signer) -> Result<WireToken, Report> {
-        let now = self.world.clock.now();
+        let now = self.world.aws.signing_time();
         let minted = self
             .world
             .aws
-            .mint(&signer.credentials, &signer.cluster_id, &signer.reach, now)
-            .map_err(|error| error.report("the cluster token", &signer.cluster_id))?;
-        Ok(WireToken {
-            token: minted.token.expose().to_owned(),
-            expires_at: rfc3339(eks_token::ask_again_at(now, signer.credentials.expires_at)),
-        })
+            .sts_endpoint(&signer.reach)
+            .and_then(|sts| eks_token::mint(&signer.credentials, &signer.cluster_id, &sts, now))
+            .map_err(|error| error.report(&signer.cluster_id))?;
+        let ask_again_at = token::ask_again_at(minted.signed_at, signer.credentials.expires_at);
+        Ok(WireToken { token: minted.token.expose().to_owned(), expires_at: rfc3339(ask_again_at) })
     }
 
     async fn sync(&self, errands: Vec<super::clusters::Errand>) -> SyncDone {
@@ -315,8 +311,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         changes.mark_unchanged();
         loop {
             tokio::select! {
-                changed = changes.changed() => {
-                    if changed.is_err() {
+                next = changes.changed() => {
+                    if next.is_err() {
                         return Ok(());
                     }
                     self.notify(Notification::Changed(Empty {})).await?;
@@ -408,7 +404,9 @@ async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Optio
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         if end.is_some() {
-            return String::from_utf8(line).map(Some).map_err(|_| io::ErrorKind::InvalidData.into());
+            return String::from_utf8(line)
+                .map(Some)
+                .map_err(|_| io::ErrorKind::InvalidData.into());
         }
     }
 }

@@ -12,16 +12,11 @@ use std::{
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::{
-    agent::Agent,
     event::{Event, Mailbox},
+    owner::Agent,
     refresh::blocking,
 };
-use crate::{
-    config::aws_files,
-    model::LoginKey,
-    store::sso_cache::ReadError,
-    world::World,
-};
+use crate::{config::aws_files, model::LoginKey, store::StoreError, world::World};
 
 /// An empty or torn file is somebody's write in progress; it is read again after this.
 const BEING_WRITTEN: Duration = Duration::from_millis(100);
@@ -133,7 +128,7 @@ pub(super) fn follow(agent: &mut Agent, change: Change) {
         }
         Change::Kubeconfigs => agent.restore_kubeconfigs(),
         Change::Runtime => {
-            if agent.world.is_daemon && !agent.world.paths.socket.exists() {
+            if agent.world.is_daemon() && !agent.world.paths.socket.exists() {
                 // The folder was wiped (logout of the last seat): nobody can reach this agent any
                 // more, and another one can start.
                 tracing::warn!("the socket is gone; the agent ends");
@@ -178,7 +173,7 @@ pub(super) fn read_caches(agent: &mut Agent, logins: &[LoginKey]) {
                         mailbox.send(Event::CacheRead { key, found });
                         return;
                     }
-                    Ok(Err(ReadError::Torn { .. })) => tokio::time::sleep(BEING_WRITTEN).await,
+                    Ok(Err(StoreError::Torn { .. })) => tokio::time::sleep(BEING_WRITTEN).await,
                     Ok(Err(error)) => {
                         tracing::warn!(%error, "token file cannot be read");
                         return;

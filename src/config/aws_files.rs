@@ -179,6 +179,9 @@ impl Reader {
         for section in sections {
             self.section(section, files);
         }
+        // What is inherited was looked at once per heir.
+        self.faults.sort_by(|a, b| (a.line, &a.what).cmp(&(b.line, &b.what)));
+        self.faults.dedup_by(|a, b| (a.line, &a.what) == (b.line, &b.what));
         self.rust_opinion(&text);
     }
 
@@ -208,6 +211,10 @@ impl Reader {
             self.faults.push(Fault::new(section.line, remark));
         }
         if name == SectionName::Other {
+            // The CLI stumbles over blocks in sections that it does not read, too.
+            for lines in section.keys.values().filter(|lines| lines.is_block()) {
+                self.block(lines);
+            }
             return;
         }
         let origin = self.origin(section.line);
@@ -265,17 +272,17 @@ impl Reader {
             );
             self.faults.push(Fault::new(lines.line, what));
         }
-        let is_block = first.is_empty() && lines.text.iter().any(|(_, text)| !text.is_empty());
-        let value = if SECRET_KEYS.contains(&key) {
-            if is_block {
+        let is_secret = SECRET_KEYS.contains(&key);
+        let value = match (lines.is_block(), is_secret) {
+            (true, true) => {
                 let what = format!("the value of `{key}` does not stand on the line of the key");
-                self.faults.push(Fault::fatal(lines.line, what));
+                self.faults.push(Fault::new(lines.line, what));
+                self.block(lines);
+                Value::Secret(Secret::new(""))
             }
-            Value::Secret(if is_block { Secret::new("") } else { Secret::new(join(lines)) })
-        } else if is_block {
-            Value::Block(self.block(lines))
-        } else {
-            Value::Plain(join(lines))
+            (true, false) => Value::Block(self.block(lines)),
+            (false, true) => Value::Secret(Secret::new(join(lines))),
+            (false, false) => Value::Plain(join(lines)),
         };
         Entry { value, origin }
     }

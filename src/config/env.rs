@@ -31,6 +31,8 @@ macro_rules! variables {
 }
 
 variables! {
+    /// Where programs are looked for.
+    path: OsString = "PATH";
     /// The person's home folder.
     home: PathBuf = "HOME";
     /// Base of settings; XDG Base Directory Specification.
@@ -54,6 +56,9 @@ variables! {
     eksd_log: String = "EKSD_LOG";
     /// `1`: never start or ask an agent.
     eksd_no_agent: String = "EKSD_NO_AGENT";
+
+    /// What kubectl reads; tells which cluster a shell uses.
+    kubeconfig: OsString = "KUBECONFIG";
 
     /// The AWS config file.
     aws_config_file: PathBuf = "AWS_CONFIG_FILE";

@@ -4,6 +4,7 @@
 //! configured.
 
 pub mod chain;
+pub mod cluster;
 mod credentials;
 #[cfg(feature = "agent")]
 pub mod kubeconfig;
@@ -16,9 +17,11 @@ mod secret;
 pub mod session;
 pub mod status;
 pub mod text;
+pub mod token;
 mod transition;
 
 pub use chain::{Chain, ChainError, LoginKey, Reach, RoleHop, Source, SsoLogin};
+pub use cluster::ClusterFacts;
 pub use credentials::{Credentials, Registration, SsoToken};
 pub use profile::{AwsFiles, Entry, FileKind, Finding, Origin, ProfileName, Section, Value};
 pub use secret::Secret;

@@ -138,7 +138,8 @@ impl Chain {
     }
 }
 
-fn login_spec(login: &SsoLogin) -> Spec {
+/// Returns the session of a sign-in.
+pub fn login_spec(login: &SsoLogin) -> Spec {
     Spec {
         key: SessionKey::Login(login.key.clone()),
         parent: None,

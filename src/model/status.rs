@@ -152,6 +152,11 @@ pub struct View {
 }
 
 impl View {
+    /// Returns the view of a profile that is not there.
+    pub fn missing(report: Report) -> Self {
+        Self { report: Some(report), ..Self::new(Phase::Misconfigured) }
+    }
+
     fn new(phase: Phase) -> Self {
         Self {
             phase,

@@ -4,6 +4,8 @@
 //! a new one, whatever is killed when. Nothing here decides when: the agent does.
 
 pub mod atomic;
+pub mod clusters;
+pub mod kubeconfigs;
 pub mod lock;
 pub mod prompt_files;
 pub mod sso_cache;

@@ -43,6 +43,14 @@ pub(super) struct Lines<'a> {
     pub(super) text: Vec<(u32, &'a str)>,
 }
 
+impl Lines<'_> {
+    /// Returns whether the value begins below its key, which makes it a block of `key = value` lines.
+    pub(super) fn is_block(&self) -> bool {
+        self.text.first().is_some_and(|(_, first)| first.is_empty())
+            && self.text.iter().any(|(_, text)| !text.is_empty())
+    }
+}
+
 /// What Python calls a space: Unicode's and the four ASCII separators.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)

@@ -105,6 +105,20 @@ fn the_aws_cli_agrees() {
     }
 }
 
+/// The one place where the CLI reads a file and eksd reads it otherwise. Inside a section the CLI takes
+/// an unclosed header with a `=` or `:` in it for a key named `[profile b`, and the keys below for keys of
+/// the section above: another profile's role or region under this name. Here they are lost.
+#[test]
+fn an_unclosed_header_gives_no_keys_to_the_section_above() {
+    let files =
+        config("[profile a]\nregion = eu\n[profile b:\nregion = us\n[profile c]\nregion = ap\n");
+    assert_eq!(profiles(&files), json!({"a": {"region": "eu"}, "c": {"region": "ap"}}));
+    assert_eq!(
+        findings(&files),
+        ["3: the section header is not closed with `]`; the keys under it are lost [Rust SDK]"]
+    );
+}
+
 #[test]
 fn findings_name_line_and_reader() {
     for (text, expected) in [

@@ -10,6 +10,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -26,7 +27,7 @@ use super::{
     known::Known,
     login::Logins,
     refresh,
-    scribe::Scribe,
+    scribe::{PromptLine, Scribe},
     watcher,
 };
 use crate::{
@@ -35,13 +36,18 @@ use crate::{
         notice::{self, Root, Said},
         plan::{self, Sessions},
         policy::Policy,
-        session::{Activity, FailureClass, Outcome, Session, SessionKey, Spec, Trouble, Validity},
+        session::{
+            Activity, FailureClass, Outcome, Session, SessionKey, Spec, Trouble, Validity, span,
+        },
         status::{self, LoginFacts, Seen},
     },
     report::{Code, Report},
     store::state::State,
     world::World,
 };
+
+/// A use is kept on disk when the last one kept is this old: it only has to be known to the hour.
+const WORTH_NOTING: Duration = Duration::from_mins(5);
 
 /// What a session holds that must not be seen.
 #[derive(Debug)]
@@ -70,6 +76,7 @@ pub(super) struct Agent {
     pub(super) changed: watch::Sender<u64>,
     pub(super) workers: JoinSet<()>,
     pub(super) shutdown: CancellationToken,
+    pub(super) last_prompts: Vec<PromptLine>,
     flights: BTreeMap<SessionKey, u64>,
     last_flight: u64,
     said: Said,
@@ -105,12 +112,19 @@ impl Agent {
             changed: watch::Sender::new(0),
             workers: JoinSet::new(),
             shutdown,
+            last_prompts: Vec::new(),
             flights: BTreeMap::new(),
             last_flight: 0,
             said: Said::default(),
             world,
             mailbox,
         }
+    }
+
+    /// Starts with what is on the disk.
+    pub(super) fn begin(&mut self) {
+        watcher::read_files(self);
+        self.restore_kubeconfigs();
     }
 
     /// Runs until the shutdown token is cancelled.
@@ -143,12 +157,7 @@ impl Agent {
     }
 
     pub(super) fn seen(&self) -> Seen<'_> {
-        Seen {
-            sessions: &self.sessions,
-            facts: self,
-            policy: &self.policy,
-            now: self.now(),
-        }
+        Seen { sessions: &self.sessions, facts: self, policy: &self.policy, now: self.now() }
     }
 
     fn apply(&mut self, event: Event) {
@@ -156,7 +165,7 @@ impl Agent {
             Event::Credentials { profile, patience, reply } => {
                 self.ask_credentials(&profile, patience, reply);
             }
-            Event::Signer { params, patience, reply } => self.ask_signer(params, patience, reply),
+            Event::Signer { params, patience, reply } => self.ask_signer(&params, patience, reply),
             Event::Status { params, reply } => {
                 let _hung_up = reply.send(self.status(&params));
             }
@@ -219,10 +228,8 @@ impl Agent {
         for notice in self.said.update(&roots, &self.policy.notice_before, now) {
             self.world.notifier.send(notice);
         }
-        let wakes = [
-            notice::wake_at(&roots, &self.policy.notice_before, now),
-            self.clusters_due(now),
-        ];
+        let wakes =
+            [notice::wake_at(&roots, &self.policy.notice_before, now), self.clusters_due(now)];
         for at in wakes.into_iter().flatten() {
             plan.wake_by(at);
         }
@@ -252,7 +259,7 @@ impl Agent {
             _ => None,
         };
         LoginFacts {
-            logged_in_at: self.memory.logged_in_at(key),
+            logged_in_at: self.memory.logged_in_at.get(key).copied(),
             length: self.world.settings.session_length(key),
             registration_expires_at: token
                 .and_then(|token| token.registration.as_ref())
@@ -273,7 +280,9 @@ impl Agent {
         let now = self.now();
         let until = now.checked_add(self.policy.keep_warm).unwrap_or(Timestamp::MAX);
         self.warm(specs, until);
-        if self.memory.note_used(profile, now) {
+        let last = self.memory.last_used_at.insert(profile.clone(), now);
+        let is_news = last.is_none_or(|last| WORTH_NOTING <= span(last, now));
+        if is_news {
             self.scribe.keep_state(&self.memory);
         }
     }
@@ -365,10 +374,14 @@ impl Agent {
                 let retried = session.parent_retried;
                 self.parent_refused(key, &parent, retried, trouble);
             }
-            _ => {
-                if let Some(session) = self.sessions.get_mut(key) {
-                    session.apply(Outcome::Failed(trouble), &self.policy, now);
-                }
+            (class, _) => {
+                let Some(session) = self.sessions.get_mut(key) else { return };
+                // Keys in a file are renewed by whoever wrote them, not by a login.
+                let class = match class {
+                    FailureClass::NeedsPerson if !session.is_login() => FailureClass::NeverWorks,
+                    class => class,
+                };
+                session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
             }
         }
     }
@@ -466,10 +479,11 @@ impl Agent {
         let keep = self.policy.keep_warm;
         let warm: Vec<(Vec<Spec>, Timestamp)> = self
             .memory
-            .last_used()
+            .last_used_at
+            .iter()
             .filter_map(|(profile, at)| {
                 let until = at.checked_add(keep).ok().filter(|until| now < *until)?;
-                Some((self.known.profile(profile)?.specs.clone(), until))
+                Some((self.known.profile(profile.as_str())?.specs.clone(), until))
             })
             .collect();
         for (specs, until) in warm {
@@ -512,7 +526,7 @@ impl Agent {
             return;
         }
         tracing::info!(session = %key, "token adopted from the shared cache");
-        if was_waiting || self.memory.logged_in_at(login).is_none() {
+        if was_waiting || !self.memory.logged_in_at.contains_key(login) {
             self.note_login(login, cached.modified_at);
         }
         self.forget_flight(&key);
@@ -522,7 +536,7 @@ impl Agent {
     }
 
     pub(super) fn note_login(&mut self, login: &LoginKey, at: Timestamp) {
-        self.memory.note_login(login, at);
+        self.memory.logged_in_at.insert(login.clone(), at);
         self.scribe.keep_state(&self.memory);
     }
 

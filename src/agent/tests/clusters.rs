@@ -1,0 +1,167 @@
+//! Registered clusters and their files.
+
+use eksd_lab::Fault;
+
+use super::bench::{Bench, minutes};
+use crate::{
+    agent::event::{Event, Patience},
+    ipc::wire::{ClusterAddParams, ClusterStatus, TokenParams},
+    report::{Code, Report},
+    store::atomic,
+};
+
+async fn add(bench: &Bench, name: &str, alias: Option<&str>) -> Result<ClusterStatus, Report> {
+    let params = ClusterAddParams {
+        name: name.to_owned(),
+        region: Some("eu-west-1".to_owned()),
+        profile: "dev".to_owned(),
+        alias: alias.map(str::to_owned),
+    };
+    let errand = bench.mailbox.ask(|reply| Event::ClusterAdd { params, reply }).await?;
+    errand.run(bench.world(), &bench.mailbox).await.map(|(status, _)| status)
+}
+
+fn server_of(bench: &Bench, alias: &str) -> String {
+    let path = bench.paths.kubeconfig_dir.join(format!("{alias}.yaml"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let tree: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
+    tree["clusters"][0]["cluster"]["server"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn added_listed_and_removed() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    let status = add(&bench, "demo", Some("prod-eu")).await.unwrap();
+    assert_eq!(status.arn, "arn:aws:eks:eu-west-1:111122223333:cluster/demo");
+    assert_eq!(server_of(&bench, "prod-eu"), bench.lab.kube_url("demo"));
+    assert_eq!(bench.status().await.clusters[0].cluster, "prod-eu");
+    let alias = "prod-eu".to_owned();
+    bench.mailbox.ask(|reply| Event::ClusterRemove { alias, reply }).await.unwrap();
+    assert_eq!(bench.status().await.clusters, []);
+    bench.until(|_| !bench.paths.kubeconfig_dir.join("prod-eu.yaml").exists()).await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_not_there_names_the_region() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    let report = add(&bench, "nope", None).await.unwrap_err();
+    assert_eq!(report.code, Code::ClusterNotFound);
+    assert!(report.what.contains("eu-west-1"), "{}", report.what);
+    assert_eq!(bench.status().await.clusters, []);
+    assert!(!bench.paths.kubeconfig_dir.join("nope.yaml").exists());
+}
+
+#[tokio::test]
+async fn hostile_aliases_are_refused() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    for alias in ["../../etc/passwd", "a/b", "", ".x", "-x", "a b", "$(x)", "a\nb"] {
+        assert_eq!(add(&bench, "demo", Some(alias)).await.unwrap_err().code, Code::Usage);
+    }
+}
+
+#[tokio::test]
+async fn an_edited_file_is_put_right_without_asking_aws() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    add(&bench, "demo", None).await.unwrap();
+    let path = bench.paths.kubeconfig_dir.join("demo.yaml");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let calls = bench.lab.count("*");
+    atomic::write(&path, good.replace("/usr/bin/eksd", "/tmp/evil").as_bytes()).unwrap();
+    bench.mailbox.send(Event::Changed(crate::agent::watcher::Change::Kubeconfigs));
+    wait_for_file(&path, |text| text == good).await;
+    assert_eq!(bench.lab.count("*"), calls);
+}
+
+/// The agent's workers write files without an event; the file system tells when.
+async fn wait_for_file(path: &std::path::Path, wanted: impl Fn(&str) -> bool) {
+    use notify::Watcher as _;
+    let (tell, mut changes) = tokio::sync::mpsc::unbounded_channel();
+    let mut watcher = notify::recommended_watcher(move |_| {
+        let _over = tell.send(());
+    })
+    .unwrap();
+    watcher.watch(path.parent().unwrap(), notify::RecursiveMode::NonRecursive).unwrap();
+    while !wanted(&std::fs::read_to_string(path).unwrap_or_default()) {
+        changes.recv().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_made_anew_is_followed() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    add(&bench, "demo", None).await.unwrap();
+    let before = server_of(&bench, "demo");
+    bench.lab.recreate("demo");
+    // The timer: six hours, spread over the renewals in between.
+    for _ in 0..13 {
+        bench.advance(minutes(30));
+        bench.until(|status| status.profiles[0].credentials_expire_at.is_some()).await;
+    }
+    let status = bench.until(|status| status.clusters[0].drift.is_some()).await;
+    assert!(status.clusters[0].drift.as_ref().unwrap().contains("anew"));
+    assert_ne!(server_of(&bench, "demo"), before);
+    assert_eq!(server_of(&bench, "demo"), bench.lab.kube_url("demo"));
+}
+
+#[tokio::test]
+async fn registered_clusters_survive_a_restart() {
+    let mut bench = Bench::start().await;
+    bench.login("corp").await;
+    add(&bench, "demo", None).await.unwrap();
+    bench.until(|_| bench.paths.clusters.exists()).await;
+    bench.restart("").await;
+    assert_eq!(bench.status().await.clusters[0].cluster, "demo");
+    assert_eq!(bench.lab.count("DescribeCluster"), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_made_of_the_right_parts() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    add(&bench, "demo", Some("prod-eu")).await.unwrap();
+    let ask = |params: TokenParams| {
+        bench.mailbox.ask(|reply| Event::Signer { params, patience: Patience::Some, reply })
+    };
+    let named = TokenParams { cluster: Some("prod-eu".into()), ..TokenParams::default() };
+    let signer = ask(named).await.unwrap();
+    assert_eq!(signer.cluster_id, "demo");
+    assert_eq!(signer.reach.region.as_deref(), Some("eu-west-1"));
+
+    let by_role = TokenParams {
+        cluster_name: Some("demo".into()),
+        profile: Some("dev".into()),
+        region: Some("us-east-1".into()),
+        role_arn: Some("arn:aws:iam::111122223333:role/dev".into()),
+        ..TokenParams::default()
+    };
+    let signer = ask(by_role).await.unwrap();
+    assert_eq!(signer.reach.region.as_deref(), Some("us-east-1"));
+    assert_eq!(bench.lab.count("AssumeRole"), 1);
+
+    let unknown = TokenParams { cluster: Some("prod-ue".into()), ..TokenParams::default() };
+    let report = ask(unknown).await.unwrap_err();
+    assert_eq!(
+        (report.code, report.fix.as_str()),
+        (Code::UnknownCluster, "did you mean `prod-eu`?")
+    );
+    assert_eq!(ask(TokenParams::default()).await.unwrap_err().code, Code::Usage);
+}
+
+#[tokio::test]
+async fn a_cluster_being_made_has_no_file() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    bench.lab.edit(|script| {
+        for cluster in &mut script.clusters {
+            cluster.status = "CREATING".into();
+        }
+    });
+    assert_eq!(add(&bench, "demo", None).await.unwrap_err().code, Code::ClusterNotReady);
+    bench.lab.queue(Fault::status("DescribeCluster", 403, "AccessDeniedException"));
+    assert_eq!(add(&bench, "demo", None).await.unwrap_err().code, Code::AccessDenied);
+}

@@ -1,0 +1,217 @@
+//! EKS: what a cluster is, and which there are. Two calls, made by hand over the same HTTP
+//! client: rest-json signed with SigV4 for the service `eks` (EKS API; Smithy "AWS restJson1").
+
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use aws_smithy_runtime_api::client::{
+    identity::Identity,
+    orchestrator::{HttpRequest, HttpResponse},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jiff::Timestamp;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    Aws, AwsError,
+    call::Call,
+    clock::system_time,
+    codes::Service,
+    eks_token::{is_cluster_id, push_encoded},
+    sts::{for_sdk, secrets_of},
+};
+use crate::model::{ClusterFacts, Credentials, Reach};
+
+/// `maxResults` of `ListClusters` is 100 at most; nobody has more than ten thousand clusters.
+const MOST_PAGES: usize = 100;
+
+#[derive(Deserialize)]
+struct DescribeCluster {
+    cluster: WireCluster,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireCluster {
+    name: String,
+    arn: String,
+    status: String,
+    endpoint: Option<String>,
+    certificate_authority: Option<WireAuthority>,
+    version: Option<String>,
+    created_at: Option<f64>,
+    id: Option<String>,
+    platform_version: Option<String>,
+    access_config: Option<WireAccess>,
+}
+
+#[derive(Deserialize)]
+struct WireAuthority {
+    data: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAccess {
+    authentication_mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListClusters {
+    clusters: Vec<String>,
+    next_token: Option<String>,
+}
+
+impl Aws {
+    /// Asks for the facts of one cluster (`DescribeCluster`).
+    ///
+    /// # Errors
+    /// [`Kind::ClusterNotFound`](super::Kind::ClusterNotFound) where this account has none of
+    /// that name in this region.
+    pub async fn describe_cluster(
+        &self,
+        reach: &Reach,
+        credentials: &Credentials,
+        name: &str,
+    ) -> Result<ClusterFacts, AwsError> {
+        if !is_cluster_id(name) {
+            let message = "this cannot be the name of a cluster";
+            return Err(AwsError::local("DescribeCluster", message));
+        }
+        let secrets = secrets_of(credentials);
+        let call = self.call("DescribeCluster", Service::Eks, reach, secrets).await?;
+        let answer = self.get(&call, credentials, &format!("/clusters/{name}")).await;
+        let result = answer.and_then(|answer: DescribeCluster| facts(&call, name, answer.cluster));
+        call.log(&result);
+        result
+    }
+
+    /// Asks for the names of all clusters of a region (`ListClusters`, all pages).
+    pub async fn list_clusters(
+        &self,
+        reach: &Reach,
+        credentials: &Credentials,
+    ) -> Result<Vec<String>, AwsError> {
+        let secrets = secrets_of(credentials);
+        let call = self.call("ListClusters", Service::Eks, reach, secrets).await?;
+        let result = self.pages(&call, credentials).await;
+        call.log(&result);
+        result
+    }
+
+    async fn pages(
+        &self,
+        call: &Call<'_>,
+        credentials: &Credentials,
+    ) -> Result<Vec<String>, AwsError> {
+        let mut names = Vec::new();
+        let mut next: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let mut path = String::from("/clusters?maxResults=100");
+            if let Some(token) = &next {
+                path.push_str("&nextToken=");
+                push_encoded(&mut path, token);
+            }
+            let page: ListClusters = self.get(call, credentials, &path).await?;
+            names.extend(page.clusters);
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(names);
+            }
+        }
+        Err(call.nonsense("a list of clusters without end"))
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        credentials: &Credentials,
+        path: &str,
+    ) -> Result<T, AwsError> {
+        let url = format!("{}{path}", self.url(Service::Eks, &call.route));
+        let request = signed(call, credentials, &url)
+            .ok_or_else(|| AwsError::local(call.operation, "the request could not be built"))?;
+        let response =
+            call.route.http.exchange(request).await.map_err(|error| call.unreachable(&error))?;
+        read(call, &response)
+    }
+}
+
+fn signed(call: &Call<'_>, credentials: &Credentials, url: &str) -> Option<HttpRequest> {
+    let identity: Identity = for_sdk(credentials).into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&call.route.region)
+        .name("eks")
+        .time(system_time(call.signing_time))
+        .settings(SigningSettings::default())
+        .build()
+        .ok()?
+        .into();
+    let headers = [("accept", "application/json")];
+    let signable =
+        SignableRequest::new("GET", url, headers.into_iter(), SignableBody::Bytes(b"")).ok()?;
+    let (instructions, _) = sign(signable, &params).ok()?.into_parts();
+    let mut request = http::Request::builder().method("GET").uri(url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let mut request = request.body(aws_smithy_types::body::SdkBody::empty()).ok()?;
+    instructions.apply_to_request_http1x(&mut request);
+    HttpRequest::try_from(request).ok()
+}
+
+fn read<T: DeserializeOwned>(call: &Call<'_>, response: &HttpResponse) -> Result<T, AwsError> {
+    if !response.status().is_success() {
+        return Err(call.refused_http(response));
+    }
+    let body = response.body().bytes().unwrap_or_default();
+    // serde's message would quote the answer.
+    serde_json::from_slice(body).map_err(|_| call.refused_http(response))
+}
+
+fn facts(call: &Call<'_>, name: &str, wire: WireCluster) -> Result<ClusterFacts, AwsError> {
+    if wire.name != name {
+        return Err(call.nonsense("the answer is about another cluster"));
+    }
+    let endpoint = wire.endpoint.filter(|endpoint| !endpoint.is_empty());
+    if !endpoint.as_deref().is_none_or(|endpoint| endpoint.starts_with("https://")) {
+        return Err(call.nonsense("the cluster's endpoint is not an https address"));
+    }
+    let certificate_authority = wire
+        .certificate_authority
+        .and_then(|authority| authority.data)
+        .filter(|data| !data.is_empty());
+    if let Some(data) = &certificate_authority
+        && BASE64_STANDARD.decode(data).is_err()
+    {
+        return Err(call.nonsense("the cluster's certificate authority is not base64"));
+    }
+    Ok(ClusterFacts {
+        name: wire.name,
+        arn: wire.arn,
+        endpoint,
+        certificate_authority,
+        status: wire.status,
+        version: wire.version,
+        created_at: wire.created_at.and_then(instant),
+        id: wire.id.filter(|id| !id.is_empty()),
+        platform_version: wire.platform_version,
+        authentication_mode: wire.access_config.and_then(|access| access.authentication_mode),
+    })
+}
+
+/// Milliseconds far beyond any date, and exact in both types.
+const FARTHEST: f64 = 9.0e15;
+
+/// Timestamps are epoch seconds with a fraction (Smithy, `epoch-seconds`).
+fn instant(seconds: f64) -> Option<Timestamp> {
+    let milliseconds = seconds * 1000.0;
+    if !(-FARTHEST..FARTHEST).contains(&milliseconds) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked above")]
+    Timestamp::from_millisecond(milliseconds.round() as i64).ok()
+}

@@ -1,0 +1,169 @@
+//! How failures of AWS calls are told to people.
+
+use super::{AwsError, Kind};
+use crate::{
+    model::text::printable,
+    report::{Code, Report},
+};
+
+/// Condition, what happened, what to do.
+type Told = (Code, String, String);
+
+impl AwsError {
+    /// Returns the report for people. `name` is what the call was for, as it is typed after
+    /// `eksd login`: a profile, an sso-session or a cluster.
+    pub fn report(&self, name: &str) -> Report {
+        let name = printable(name);
+        let told = self.on_the_way().or_else(|| self.at_login(&name));
+        let (code, what, fix) = told.unwrap_or_else(|| self.at_aws(&name));
+        match self.why() {
+            Some(why) => Report::new(code, what, fix).because(why),
+            None => Report::new(code, what, fix),
+        }
+    }
+
+    /// AWS was not reached, or does not answer now.
+    fn on_the_way(&self) -> Option<Told> {
+        let host = self.host().unwrap_or("AWS");
+        Some(match self.kind {
+            Kind::Dns => (
+                Code::Unreachable,
+                format!("the name of {host} could not be resolved"),
+                "check the network; eksd tries again by itself".to_owned(),
+            ),
+            Kind::Connect => (
+                Code::Unreachable,
+                format!("{host} could not be reached"),
+                "check network, VPN and HTTPS_PROXY; eksd tries again by itself".to_owned(),
+            ),
+            Kind::Proxy => (
+                Code::Unreachable,
+                format!("the proxy did not connect to {host}"),
+                "check HTTPS_PROXY and NO_PROXY, then run `eksd agent restart`".to_owned(),
+            ),
+            Kind::Tls { untrusted: true } => (
+                Code::Unreachable,
+                format!("the certificate of {host} is not trusted: a proxy may intercept the connection"),
+                "set AWS_CA_BUNDLE (or `ca_bundle` in the profile) to the proxy's CA file, then run `eksd agent restart`"
+                    .to_owned(),
+            ),
+            Kind::Tls { untrusted: false } => (
+                Code::Unreachable,
+                format!("no secure connection to {host} could be made"),
+                "check whether a proxy or firewall interferes; eksd tries again by itself".to_owned(),
+            ),
+            Kind::Timeout => (
+                Code::Unreachable,
+                format!("{host} did not answer in time"),
+                "check network and VPN; eksd tries again by itself".to_owned(),
+            ),
+            Kind::Page => (
+                Code::Unreachable,
+                format!("a web page came in place of an answer from {host}"),
+                "log in to the network (hotel, guest or company portal); eksd tries again by itself"
+                    .to_owned(),
+            ),
+            Kind::Malformed => (
+                Code::Unreachable,
+                format!("{host} sent an answer that makes no sense"),
+                "check whether a proxy changes answers; eksd tries again by itself".to_owned(),
+            ),
+            Kind::ServerFault => (
+                Code::Unreachable,
+                format!("AWS failed to answer {}", self.operation),
+                "wait: eksd tries again by itself".to_owned(),
+            ),
+            Kind::Throttled | Kind::SlowDown => (
+                Code::Throttled,
+                format!("AWS asks to call {} less often", self.operation),
+                "wait: eksd tries again by itself".to_owned(),
+            ),
+            Kind::ClockSkew { ahead } => (
+                Code::AwsRefused,
+                format!(
+                    "the clock of this machine is {} s {} that of AWS",
+                    ahead.unsigned_abs(),
+                    if ahead < 0 { "behind" } else { "ahead of" }
+                ),
+                "set the clock: `sudo timedatectl set-ntp true`".to_owned(),
+            ),
+            _ => return None,
+        })
+    }
+
+    /// A person has to act on the login.
+    fn at_login(&self, shown: &str) -> Option<Told> {
+        let login = format!("run `eksd login {shown}`");
+        Some(match self.kind {
+            Kind::TokenRefused | Kind::GrantRefused | Kind::RegistrationRefused => {
+                (Code::NeedsLogin, format!("the login behind `{shown}` has ended"), login)
+            }
+            Kind::LoginPending | Kind::LoginTimedOut => (
+                Code::LoginTimeout,
+                format!("the login for `{shown}` was not finished in time"),
+                login,
+            ),
+            Kind::LoginDenied => (
+                Code::LoginDenied,
+                format!("the login for `{shown}` was denied"),
+                format!("run `eksd login {shown}` and allow the access that the page asks for"),
+            ),
+            Kind::CredentialsExpired => {
+                (Code::Expired, format!("the credentials of `{shown}` have ended"), login)
+            }
+            Kind::MfaRefused => (
+                Code::NeedsMfa,
+                format!("AWS did not accept the MFA code for `{shown}`"),
+                format!("wait for the next code, then run `eksd login {shown} --mfa-code CODE`"),
+            ),
+            _ => return None,
+        })
+    }
+
+    /// AWS was reached and refuses, or nothing was sent.
+    fn at_aws(&self, shown: &str) -> Told {
+        match self.kind {
+            Kind::NotAssigned => (
+                Code::AccessDenied,
+                format!("account and role of `{shown}` are not assigned to you"),
+                "check `sso_account_id` and `sso_role_name`, or ask an administrator for the permission set; logging in again does not help"
+                    .to_owned(),
+            ),
+            Kind::KeyRefused => (
+                Code::AwsRefused,
+                format!("AWS does not accept the access key of `{shown}`"),
+                format!("check the key of the profile and its source: `eksd explain {shown}`"),
+            ),
+            Kind::AccessDenied => (
+                Code::AccessDenied,
+                format!("AWS denied {} for `{shown}`", self.operation),
+                format!("check role, trust policy and permissions: `eksd explain {shown}`"),
+            ),
+            Kind::RegionDisabled => (
+                Code::AwsRefused,
+                format!("the region is not enabled for the account of `{shown}`"),
+                "set another `region` in the profile, or enable this one in the account".to_owned(),
+            ),
+            Kind::ClusterNotFound => (
+                Code::ClusterNotFound,
+                format!("there is no cluster `{shown}` in this account and region"),
+                "check name, region and profile: `eksd cluster discover`".to_owned(),
+            ),
+            Kind::Local => (
+                Code::Misconfigured,
+                format!("{} for `{shown}` could not be prepared", self.operation),
+                format!("mend the setting named above; `eksd explain {shown}` shows where it is from"),
+            ),
+            Kind::TokenTooLong => (
+                Code::AwsRefused,
+                format!("the token for `{shown}` is longer than clusters accept"),
+                "use a role with fewer or shorter session tags and policies".to_owned(),
+            ),
+            _ => (
+                Code::AwsRefused,
+                format!("AWS refused {} for `{shown}`", self.operation),
+                format!("check the profile's settings: `eksd explain {shown}`"),
+            ),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Which host serves what: partitions, FIPS and dual stack.
+//!
+//! The rules are those of the SDK's endpoint rule sets, written out here because an EKS token
+//! needs the STS host without a call, a browser needs that of SSO OIDC, and EKS is called by
+//! hand. The tests compare them with the rule sets of the SDK crates.
+
+/// A partition's regions begin with this; its hosts end in one of the suffixes.
+struct Partition {
+    prefix: &'static str,
+    suffix: &'static str,
+    dual_stack_suffix: &'static str,
+}
+
+/// From `partitions.json` of the SDKs (aws-sdk-sts 1.124); what fits none is in `aws`.
+const PARTITIONS: [Partition; 7] = [
+    Partition {
+        prefix: "cn-",
+        suffix: "amazonaws.com.cn",
+        dual_stack_suffix: "api.amazonwebservices.com.cn",
+    },
+    Partition {
+        prefix: "eusc-",
+        suffix: "amazonaws.eu",
+        dual_stack_suffix: "api.amazonwebservices.eu",
+    },
+    Partition { prefix: "us-iso-", suffix: "c2s.ic.gov", dual_stack_suffix: "api.aws.ic.gov" },
+    Partition { prefix: "us-isob-", suffix: "sc2s.sgov.gov", dual_stack_suffix: "api.aws.scloud" },
+    Partition {
+        prefix: "eu-isoe-",
+        suffix: "cloud.adc-e.uk",
+        dual_stack_suffix: "api.cloud-aws.adc-e.uk",
+    },
+    Partition {
+        prefix: "us-isof-",
+        suffix: "csp.hci.ic.gov",
+        dual_stack_suffix: "api.aws.hci.ic.gov",
+    },
+    Partition { prefix: "us-gov-", suffix: "amazonaws.com", dual_stack_suffix: "api.aws" },
+];
+
+const COMMERCIAL: Partition =
+    Partition { prefix: "", suffix: "amazonaws.com", dual_stack_suffix: "api.aws" };
+
+fn partition(region: &str) -> &'static Partition {
+    PARTITIONS.iter().find(|known| region.starts_with(known.prefix)).unwrap_or(&COMMERCIAL)
+}
+
+/// Returns whether `region` can stand in a host name. Anything else could lead a signed request
+/// to a host of somebody else's choosing.
+pub(crate) fn is_region(region: &str) -> bool {
+    !region.is_empty()
+        && region.len() <= 40
+        && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Returns the base URL of STS in `region`.
+pub(crate) fn sts(region: &str, fips: bool, dual_stack: bool) -> String {
+    regional("sts", region, fips, dual_stack)
+}
+
+/// Returns the base URL of SSO OIDC in `region`.
+pub(crate) fn sso_oidc(region: &str, fips: bool, dual_stack: bool) -> String {
+    regional("oidc", region, fips, dual_stack)
+}
+
+/// Returns the base URL of the SSO portal in `region`.
+pub(crate) fn sso(region: &str, fips: bool, dual_stack: bool) -> String {
+    regional("portal.sso", region, fips, dual_stack)
+}
+
+fn regional(service: &str, region: &str, fips: bool, dual_stack: bool) -> String {
+    let partition = partition(region);
+    match (fips, dual_stack) {
+        (true, true) => format!("https://{service}-fips.{region}.{}", partition.dual_stack_suffix),
+        // GovCloud's usual host is its FIPS host.
+        (true, false) if partition.prefix == "us-gov-" => {
+            format!("https://{service}.{region}.{}", partition.suffix)
+        }
+        (true, false) => format!("https://{service}-fips.{region}.{}", partition.suffix),
+        (false, true) => format!("https://{service}.{region}.{}", partition.dual_stack_suffix),
+        (false, false) => format!("https://{service}.{region}.{}", partition.suffix),
+    }
+}
+
+/// Returns the base URL of EKS in `region` (endpoint rules of `eks` in botocore: FIPS is
+/// `fips.eks.…` where the others have `…-fips`, except with dual stack).
+pub(crate) fn eks(region: &str, fips: bool, dual_stack: bool) -> String {
+    let partition = partition(region);
+    match (fips, dual_stack) {
+        (true, false) if partition.prefix.is_empty() => {
+            format!("https://fips.eks.{region}.{}", partition.suffix)
+        }
+        _ => regional("eks", region, fips, dual_stack),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sso::config::endpoint::ResolveEndpoint as _;
+    use aws_sdk_ssooidc::config::endpoint::ResolveEndpoint as _;
+    use aws_sdk_sts::config::endpoint::ResolveEndpoint as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn hosts_are_those_of_the_sdks_rules() {
+        let sts_rules = aws_sdk_sts::config::endpoint::DefaultResolver::new();
+        let sso_rules = aws_sdk_sso::config::endpoint::DefaultResolver::new();
+        let oidc_rules = aws_sdk_ssooidc::config::endpoint::DefaultResolver::new();
+        for region in [
+            "us-east-1",
+            "eu-central-2",
+            "il-central-1",
+            "mx-central-1",
+            "cn-north-1",
+            "cn-northwest-1",
+            "us-gov-west-1",
+            "us-gov-east-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "eu-isoe-west-1",
+            "us-isof-south-1",
+            "eusc-de-east-1",
+        ] {
+            for (fips, dual_stack) in [(false, false), (true, false), (false, true), (true, true)] {
+                let params = aws_sdk_sts::config::endpoint::Params::builder()
+                    .region(region)
+                    .use_fips(fips)
+                    .use_dual_stack(dual_stack)
+                    .build()
+                    .unwrap();
+                let expected = sts_rules.resolve_endpoint(&params).await.unwrap();
+                assert_eq!(sts(region, fips, dual_stack), expected.url());
+
+                let params = aws_sdk_ssooidc::config::endpoint::Params::builder()
+                    .region(region)
+                    .use_fips(fips)
+                    .use_dual_stack(dual_stack)
+                    .build()
+                    .unwrap();
+                let expected = oidc_rules.resolve_endpoint(&params).await.unwrap();
+                assert_eq!(sso_oidc(region, fips, dual_stack), expected.url());
+
+                let params = aws_sdk_sso::config::endpoint::Params::builder()
+                    .region(region)
+                    .use_fips(fips)
+                    .use_dual_stack(dual_stack)
+                    .build()
+                    .unwrap();
+                let expected = sso_rules.resolve_endpoint(&params).await.unwrap();
+                assert_eq!(sso(region, fips, dual_stack), expected.url());
+            }
+        }
+    }
+
+    #[test]
+    fn eks_hosts() {
+        for (region, fips, dual_stack, expected) in [
+            ("eu-west-1", false, false, "https://eks.eu-west-1.amazonaws.com"),
+            ("eu-west-1", true, false, "https://fips.eks.eu-west-1.amazonaws.com"),
+            ("eu-west-1", false, true, "https://eks.eu-west-1.api.aws"),
+            ("eu-west-1", true, true, "https://eks-fips.eu-west-1.api.aws"),
+            ("us-gov-west-1", true, false, "https://eks.us-gov-west-1.amazonaws.com"),
+            ("cn-north-1", false, false, "https://eks.cn-north-1.amazonaws.com.cn"),
+            ("cn-north-1", false, true, "https://eks.cn-north-1.api.amazonwebservices.com.cn"),
+        ] {
+            assert_eq!(eks(region, fips, dual_stack), expected);
+        }
+    }
+
+    #[test]
+    fn a_region_cannot_lead_elsewhere() {
+        for bad in ["", "evil.example/", "eu-west-1.evil.example", "EU-WEST-1", "a b", "a@b"] {
+            assert!(!is_region(bad), "{bad}");
+        }
+        assert!(is_region("ap-southeast-7"));
+    }
+}

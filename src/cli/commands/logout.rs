@@ -1,0 +1,68 @@
+//! `eksd logout`: ends sessions, and says what outlives them.
+
+use crate::{
+    cli::{
+        args::LogoutArgs,
+        door::{self, ANSWER_LIMIT, Call, Wish},
+        exit::Done,
+        now, output,
+        view::until_in_words,
+    },
+    ipc::wire::{Confidence, EndedSession, LogoutDone, LogoutParams, Request},
+    model::text::{printable, printable_sentence},
+};
+
+/// Runs `eksd logout`.
+pub fn run(call: &Call, args: LogoutArgs) -> Done {
+    let mut door = door::open(call, Wish::Started)?;
+    let params = LogoutParams { name: args.name, all: args.all };
+    let done: LogoutDone = door.ask(Request::Logout(params), ANSWER_LIMIT)?;
+    if done.ended.is_empty() {
+        output::talk("no session was held");
+    }
+    let mut all_told = true;
+    for session in &done.ended {
+        output::talk(ended(session, &now()));
+        if let Some(report) = &session.not_told {
+            output::report(report);
+            all_told = false;
+        }
+    }
+    Ok(u8::from(!all_told))
+}
+
+fn ended(session: &EndedSession, now: &jiff::ZonedDateTime) -> String {
+    let name = printable_sentence(&session.session);
+    let mut text = if session.not_told.is_some() {
+        format!("`{name}` was wiped here, but AWS could not be told:")
+    } else {
+        format!("logged out of `{name}`")
+    };
+    for keys in &session.still_valid {
+        let until = until_in_words(Some(&keys.until), Confidence::Exact, now);
+        text.push_str(&format!(
+            "\n  role keys of `{}` that were handed out stay valid until {}",
+            printable(&keys.profile),
+            until.unwrap_or_else(|| printable(&keys.until)),
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::wire::StillValid;
+
+    #[test]
+    fn says_what_outlives_the_session() {
+        let now = "2026-11-24T14:26:00+00:00[UTC]".parse().unwrap();
+        let still_valid =
+            vec![StillValid { profile: "dev".into(), until: "2026-11-24T15:00:00Z".into() }];
+        let session = EndedSession { session: "corp".into(), not_told: None, still_valid };
+        assert_eq!(
+            ended(&session, &now),
+            "logged out of `corp`\n  role keys of `dev` that were handed out stay valid until 15:00 (in 34m)"
+        );
+    }
+}

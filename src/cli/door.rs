@@ -1,0 +1,144 @@
+//! How a command gets to an agent: the one that runs, one that it starts, or a process for this
+//! command alone.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    config::{Env, Paths},
+    ipc::{
+        client::{Client, Refusal},
+        start::{self, START_LIMIT},
+        wire::Request,
+    },
+    report::{Code, Report},
+};
+
+/// How long a connection may take. The kernel accepts for the agent, so only a full queue waits.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long an answer that may need AWS may take; the agent's own deadlines are shorter.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+
+/// What every command knows of its surroundings.
+#[derive(Debug)]
+pub struct Call {
+    /// The environment.
+    pub env: Env,
+    /// The files.
+    pub paths: Paths,
+    /// Whether the agent is to be left alone.
+    pub no_agent: bool,
+}
+
+impl Call {
+    /// Looks around; `no_agent` is the flag, the environment may say the same.
+    pub fn new(env: &Env, no_agent: bool) -> Result<Self, Report> {
+        let no_agent = no_agent || env.is_without_agent();
+        Ok(Self { paths: Paths::new(env)?, env: env.clone(), no_agent })
+    }
+}
+
+/// What a command needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// An agent that runs already.
+    Running,
+    /// An agent, started if need be.
+    Started,
+    /// An answer: where no agent can be started, from a process for this command alone.
+    Served,
+}
+
+/// Somebody who answers.
+#[derive(Debug)]
+pub enum Door {
+    /// The agent.
+    Agent(Client),
+    /// A process for this command alone.
+    Once(Client),
+}
+
+impl Door {
+    /// Returns the connection.
+    pub fn client(&mut self) -> &mut Client {
+        match self {
+            Self::Agent(client) | Self::Once(client) => client,
+        }
+    }
+
+    /// Returns `limit`, with time to start where that happens after the question.
+    pub fn limit(&self, limit: Duration) -> Duration {
+        match self {
+            Self::Agent(_) => limit,
+            Self::Once(_) => limit + START_LIMIT,
+        }
+    }
+
+    /// Asks, and waits at most `limit`.
+    pub fn ask<T: DeserializeOwned>(
+        &mut self,
+        request: Request,
+        limit: Duration,
+    ) -> Result<T, Report> {
+        let limit = self.limit(limit);
+        self.client().ask(request, limit)
+    }
+}
+
+/// Opens the way to whoever answers.
+pub fn open(call: &Call, wish: Wish) -> Result<Door, Report> {
+    if call.no_agent {
+        return match wish {
+            Wish::Running => Err(not_running()),
+            Wish::Started | Wish::Served => start::once(&agent_program(call)?).map(Door::Once),
+        };
+    }
+    match Client::connect(&call.paths.socket, CONNECT_LIMIT) {
+        Ok(client) => Ok(Door::Agent(client)),
+        Err(Refusal::Failed(report)) => Err(report),
+        Err(Refusal::NoAgent) if wish == Wish::Running => Err(not_running()),
+        Err(Refusal::NoAgent) => match start(call) {
+            Ok(client) => Ok(Door::Agent(client)),
+            Err(report) if wish == Wish::Started => Err(report),
+            Err(report) => agent_program(call)
+                .and_then(|program| start::once(&program))
+                .map(Door::Once)
+                // Why there is no agent says more than why there is no stand-in either.
+                .map_err(|_| report),
+        },
+    }
+}
+
+/// Starts an agent, or finds that one runs, and connects.
+pub fn start(call: &Call) -> Result<Client, Report> {
+    start::start_agent(&agent_program(call)?)?;
+    Client::connect(&call.paths.socket, CONNECT_LIMIT).map_err(|refusal| match refusal {
+        Refusal::Failed(report) => report,
+        Refusal::NoAgent => Report::new(
+            Code::AgentUnavailable,
+            "the agent was started and is not there",
+            "run `eksd agent logs` to see why",
+        )
+        .because(format!("nobody listens at `{}`", call.paths.socket.display())),
+    })
+}
+
+/// Connects to an agent that runs, in at most `limit`.
+pub fn running(call: &Call, limit: Duration) -> Result<Client, Report> {
+    Client::connect(&call.paths.socket, limit).map_err(|refusal| match refusal {
+        Refusal::Failed(report) => report,
+        Refusal::NoAgent => not_running(),
+    })
+}
+
+/// Returns the agent's program.
+pub fn agent_program(call: &Call) -> Result<std::path::PathBuf, Report> {
+    start::find_agent(call.env.path.as_deref())
+}
+
+/// No agent runs.
+pub fn not_running() -> Report {
+    Report::new(Code::AgentUnavailable, "no agent runs", "run `eksd agent start`")
+}

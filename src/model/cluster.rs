@@ -1,0 +1,61 @@
+//! What EKS says about a cluster.
+
+use jiff::Timestamp;
+
+/// The answer of `DescribeCluster`, as far as eksd uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// The name within account and region.
+    pub name: String,
+    /// The full name; the region in it is the cluster's own.
+    pub arn: String,
+    /// The address of the API server; absent while the cluster is being created.
+    pub endpoint: Option<String>,
+    /// The certificate authority as EKS sends it: PEM in base64. Absent while being created.
+    pub certificate_authority: Option<String>,
+    /// `ACTIVE`, `UPDATING`, `CREATING`, `DELETING`, `FAILED` or `PENDING`.
+    pub status: String,
+    /// The Kubernetes version, e.g. `1.34`.
+    pub version: Option<String>,
+    /// When it was made: a cluster of the same name with another instant is another cluster.
+    pub created_at: Option<Timestamp>,
+    /// The id that signs tokens of local clusters on Outposts; absent on all others.
+    pub id: Option<String>,
+    /// The EKS platform version, e.g. `eks.12`.
+    pub platform_version: Option<String>,
+    /// `API`, `API_AND_CONFIG_MAP` or `CONFIG_MAP`.
+    pub authentication_mode: Option<String>,
+}
+
+impl ClusterFacts {
+    /// Returns whether the API server can be talked to: the AWS CLI writes a kubeconfig for
+    /// these two states only (`customizations/eks/update_kubeconfig.py`).
+    pub fn is_usable(&self) -> bool {
+        matches!(self.status.as_str(), "ACTIVE" | "UPDATING")
+    }
+
+    /// Returns what a token for this cluster names: the id where there is one, else the name
+    /// (AWS CLI `customizations/eks/get_token.py`).
+    pub fn token_id(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// A cluster that the person registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// What it is called here: its kubeconfig's name, its context, its word in a prompt.
+    pub alias: String,
+    /// Its name at AWS.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// The profile that describes it and signs its tokens.
+    pub profile: String,
+    /// What EKS said last.
+    pub facts: ClusterFacts,
+    /// When that was.
+    pub checked_at: Option<Timestamp>,
+    /// How it differs from what a person would expect, in words.
+    pub drift: Option<String>,
+}

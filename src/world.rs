@@ -1,0 +1,139 @@
+//! The edges in one value: clock, network, disk, desktop. [`World::real`] is the one place that wires
+//! them; tests wire their own.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    aws::{Aws, Endpoints, Surroundings},
+    clock::{Clock, SystemClock, system_now},
+    config::{Env, Paths, Settings},
+    notify::{Desktop, Notifier, Silent},
+    pace::Pace,
+    report::{Code, Report},
+    store::sso_cache::SsoCache,
+};
+
+/// How long this agent lives, and so what it may leave behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// In the background, until it is told to stop: it watches, warns and feeds prompts.
+    Long,
+    /// For the requests of one client.
+    Once,
+}
+
+/// Everything the agent touches.
+pub struct World {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// AWS.
+    pub aws: Aws,
+    /// How fast AWS is called.
+    pub pace: Pace,
+    /// Where files are.
+    pub paths: Paths,
+    /// What the person set.
+    pub settings: Settings,
+    /// The token cache shared with the AWS tools.
+    pub sso_cache: SsoCache,
+    /// The desktop.
+    pub notifier: Arc<dyn Notifier>,
+    /// Random numbers, 0.0 ..= 1.0.
+    pub random: Arc<dyn Fn() -> f64 + Send + Sync>,
+    /// Absolute path of the client, for kubeconfig files.
+    pub command: String,
+    /// `AWS_REGION` or `AWS_DEFAULT_REGION`, for what names no region.
+    pub default_region: Option<String>,
+    /// `RoleSessionName` where the profile sets none; stable, for audit logs.
+    pub role_session_name: String,
+    /// How long this agent lives.
+    pub life: Life,
+}
+
+impl World {
+    /// Wires the machine's own edges.
+    ///
+    /// # Errors
+    /// Says which part of the environment or the settings cannot be used.
+    pub fn real(env: &Env, life: Life) -> Result<Self, Report> {
+        let paths = Paths::new(env)?;
+        let settings = Settings::load(&paths)?;
+        let aws = Aws::new(surroundings(env)).map_err(|error| error.report("the environment"))?;
+        let notifier: Arc<dyn Notifier> = match (life, settings.notices_enabled) {
+            (Life::Long, true) => match Desktop::start() {
+                Ok(desktop) => Arc::new(desktop),
+                Err(_) => Arc::new(Silent),
+            },
+            _ => Arc::new(Silent),
+        };
+        Ok(Self {
+            clock: Arc::new(SystemClock),
+            aws,
+            pace: Pace::default(),
+            sso_cache: SsoCache::new(&paths),
+            paths,
+            settings,
+            notifier,
+            random: Arc::new(random),
+            command: client_path()?.display().to_string(),
+            default_region: env.region().map(str::to_owned),
+            role_session_name: format!("eksd-{}", env.user.as_deref().unwrap_or("user")),
+            life,
+        })
+    }
+
+    /// Returns whether this agent is the one in the background.
+    pub fn is_daemon(&self) -> bool {
+        self.life == Life::Long
+    }
+
+    /// Returns the kubeconfig file of a cluster.
+    pub fn kubeconfig_path(&self, alias: &str) -> PathBuf {
+        self.paths.kubeconfig_dir.join(format!("{alias}.yaml"))
+    }
+}
+
+fn surroundings(env: &Env) -> Surroundings {
+    let is_true = |value: &Option<String>| value.as_ref().map(|it| it.eq_ignore_ascii_case("true"));
+    let endpoints = if is_true(&env.aws_ignore_configured_endpoint_urls) == Some(true) {
+        Endpoints::default()
+    } else {
+        Endpoints {
+            all: env.aws_endpoint_url.clone(),
+            sts: env.aws_endpoint_url_sts.clone(),
+            sso: env.aws_endpoint_url_sso.clone(),
+            sso_oidc: env.aws_endpoint_url_sso_oidc.clone(),
+            eks: env.aws_endpoint_url_eks.clone(),
+        }
+    };
+    Surroundings {
+        endpoints,
+        ca_bundle: env.aws_ca_bundle.clone(),
+        ssl_cert_file: env.ssl_cert_file.clone(),
+        https_proxy: env.https_proxy.clone(),
+        http_proxy: env.http_proxy.clone(),
+        no_proxy: env.no_proxy.clone(),
+        fips: is_true(&env.aws_use_fips_endpoint),
+        dual_stack: is_true(&env.aws_use_dualstack_endpoint),
+        region: env.region().map(str::to_owned),
+        ..Surroundings::new(system_now)
+    }
+}
+
+fn random() -> f64 {
+    // Without randomness every session refreshes at exactly half of its life, which is no harm.
+    getrandom::u32().map_or(0.5, |bits| f64::from(bits) / f64::from(u32::MAX))
+}
+
+/// Returns the client that was installed with this agent.
+fn client_path() -> Result<PathBuf, Report> {
+    let own = std::env::current_exe();
+    let own = own.and_then(std::fs::canonicalize).map_err(|error| {
+        Report::new(Code::ReadFailed, "eksd cannot find its own program file", "install eksd again")
+            .because(error.to_string())
+    })?;
+    Ok(own.parent().unwrap_or(Path::new("/")).join(format!("eksd{}", std::env::consts::EXE_SUFFIX)))
+}
