@@ -95,6 +95,7 @@ impl Agent {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
                 started_at: rfc3339(self.started_at),
+                refreshing: self.refreshing(),
             },
             profiles: profiles.map(|(name, _)| self.profile_status(name.as_str())).collect(),
             clusters: clusters.map(|cluster| self.cluster_status(cluster)).collect(),

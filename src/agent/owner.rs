@@ -329,6 +329,11 @@ impl Agent {
         });
     }
 
+    /// Returns how many refreshes are under way.
+    pub(super) fn refreshing(&self) -> usize {
+        self.flights.len()
+    }
+
     /// Forgets a refresh in flight: its result will be ignored.
     pub(super) fn forget_flight(&mut self, key: &SessionKey) {
         self.flights.remove(key);

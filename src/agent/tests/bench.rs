@@ -170,7 +170,7 @@ impl Bench {
         self.advance(by);
         // The first answer wakes the loop, which plans for the new time; the second comes after.
         self.status().await;
-        self.until(|status| status.profiles.iter().all(|row| row.phase != Phase::Renewing)).await;
+        self.until(|status| status.agent.refreshing == 0).await;
     }
 
     /// Returns the status.

@@ -114,16 +114,17 @@ async fn an_outage_is_served_through_to_the_true_end() {
     bench.advance(minutes(31));
     let row = bench.until_phase("dev", Phase::Degraded).await;
     assert_eq!(row.report.unwrap().code, Code::Unreachable);
-    bench.advance(minutes(28));
+    bench.pass(minutes(28)).await;
     assert_eq!(bench.credentials("dev").await.unwrap(), keys);
 
     // Past their end they are not handed out any more.
-    bench.advance(minutes(1));
+    bench.pass(minutes(1)).await;
     let report = bench.credentials("dev").await.unwrap_err();
     assert_eq!(report.code, Code::Unreachable);
 
+    bench.pass(minutes(6)).await;
     bench.lab.clear_faults();
-    bench.advance(minutes(6));
+    bench.pass(minutes(6)).await;
     bench.until_phase("dev", Phase::Fresh).await;
     assert!(bench.credentials("dev").await.is_ok());
 }
@@ -138,9 +139,7 @@ async fn an_outage_is_not_hammered() {
     bench.advance(minutes(31));
     bench.until_phase("dev", Phase::Degraded).await;
     for _ in 0..(8 * 60) {
-        bench.advance(minutes(1));
-        bench.status().await;
-        bench.status().await;
+        bench.pass(minutes(1)).await;
     }
     let calls = bench.lab.count("*") - before;
     // Two sessions, five minutes apart at the most: 2 × 96, and the first steps.
@@ -221,8 +220,9 @@ async fn nonsense_from_the_network_is_no_refusal() {
                 assert_eq!(row.report.unwrap().code, Code::Unreachable, "{act:?}");
             }
         }
+        bench.pass(minutes(6)).await;
         bench.lab.clear_faults();
-        bench.advance(minutes(5));
+        bench.pass(minutes(6)).await;
         bench.until_phase("dev", Phase::Fresh).await;
     }
 }
