@@ -31,8 +31,9 @@ use super::{
     watcher,
 };
 use crate::{
+    config::aws_files,
     model::{
-        Credentials, LoginKey, ProfileName, SsoToken,
+        AwsFiles, Credentials, LoginKey, ProfileName, SsoToken,
         notice::{self, Root, Said},
         plan::{self, Sessions},
         policy::Policy,
@@ -121,9 +122,17 @@ impl Agent {
         }
     }
 
-    /// Starts with what is on the disk.
+    /// Starts with what is on the disk. Nobody is served yet, so the first answer is a whole one.
     pub(super) fn begin(&mut self) {
-        watcher::read_files(self);
+        let (files, unread) = aws_files::read(&self.world.paths);
+        self.take_files(files, unread);
+        for login in self.known.logins().keys().cloned().collect::<Vec<_>>() {
+            match self.world.sso_cache.read(&login) {
+                Ok(found) => self.cache_read(&login, found),
+                // Somebody is writing it.
+                Err(_) => watcher::read_caches(self, std::slice::from_ref(&login)),
+            }
+        }
         self.restore_kubeconfigs();
     }
 
@@ -441,7 +450,12 @@ impl Agent {
         Some(at)
     }
 
-    fn files_read(&mut self, files: crate::model::AwsFiles, unread: Vec<Report>) {
+    fn files_read(&mut self, files: AwsFiles, unread: Vec<Report>) {
+        self.take_files(files, unread);
+        watcher::read_caches(self, &self.known.logins().keys().cloned().collect::<Vec<_>>());
+    }
+
+    fn take_files(&mut self, files: AwsFiles, unread: Vec<Report>) {
         self.known.update(files, unread);
         let wanted = self.known.specs();
         let gone: Vec<SessionKey> =
@@ -470,7 +484,6 @@ impl Agent {
         for spec in &logins {
             self.session(spec);
         }
-        watcher::read_caches(self, &self.known.logins().keys().cloned().collect::<Vec<_>>());
     }
 
     /// Profiles used shortly before the agent started are warm from the start.

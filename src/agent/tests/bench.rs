@@ -165,6 +165,14 @@ impl Bench {
         self.clock.advance(by);
     }
 
+    /// Moves both clocks and waits until the agent has done what was due.
+    pub(super) async fn pass(&self, by: Duration) {
+        self.advance(by);
+        // The first answer wakes the loop, which plans for the new time; the second comes after.
+        self.status().await;
+        self.until(|status| status.profiles.iter().all(|row| row.phase != Phase::Renewing)).await;
+    }
+
     /// Returns the status.
     pub(super) async fn status(&self) -> StatusAnswer {
         let params = StatusParams::default();
