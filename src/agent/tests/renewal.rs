@@ -138,8 +138,8 @@ async fn an_outage_is_not_hammered() {
     let before = bench.lab.count("*");
     bench.advance(minutes(31));
     bench.until_phase("dev", Phase::Degraded).await;
-    for _ in 0..(8 * 60) {
-        bench.pass(minutes(1)).await;
+    for _ in 0..(4 * 60) {
+        bench.pass(minutes(2)).await;
     }
     let calls = bench.lab.count("*") - before;
     // Two sessions, five minutes apart at the most: 2 × 96, and the first steps.
