@@ -128,9 +128,8 @@ fn mistakes_name_their_line() {
     let mixed = "[profile a]\nsso_session = corp\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = R";
     check(mixed, "a", "`sso_region` differs from the one in [sso-session corp] (config:12)");
     check("[profile a]\nregion = r", "a", "the profile has no credentials of its own (config:10)");
-    let deep: String = (0..20)
-        .map(|i| format!("[profile p{i}]\nrole_arn = A\nsource_profile = p{}\n", i + 1))
-        .collect();
+    let hop = |i: u32| format!("[profile p{i}]\nrole_arn = A\nsource_profile = p{}\n", i + 1);
+    let deep = (0..20).map(hop).collect::<Vec<_>>().concat();
     check(&deep, "p0", "more than 8 roles in a row (config:35)");
 }
 
