@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Chain, Credentials, LoginKey, Reach, RoleHop, Source, SsoLogin, status};
+use super::{Chain, Credentials, LoginKey, Reach, RoleHop, Source, SsoLogin};
 use crate::report::Report;
 
 /// What makes two sessions the same, however many profiles lead to them.
@@ -97,7 +97,7 @@ impl Chain {
     /// chain: nothing of it is asked for then.
     pub fn specs(&self) -> Vec<Spec> {
         let mut specs = Vec::new();
-        if status::unsupported(self).is_some() {
+        if self.unsupported().is_some() {
             return specs;
         }
         let mut keys = None;

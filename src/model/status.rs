@@ -197,7 +197,7 @@ pub fn view(name: &str, chain: Result<&Chain, &ChainError>, seen: Seen<'_>) -> V
             return View { report, ..View::new(Phase::Misconfigured) };
         }
     };
-    if let Some(report) = unsupported(chain) {
+    if let Some(report) = chain.unsupported() {
         let phase = match report.code {
             Code::NeedsMfa => Phase::NeedsMfa,
             _ => Phase::Misconfigured,
@@ -214,30 +214,6 @@ pub fn view(name: &str, chain: Result<&Chain, &ChainError>, seen: Seen<'_>) -> V
         limit_by_keys(&mut view, expires_at, seen);
     }
     view
-}
-
-/// Returns why this version cannot serve the chain, if it cannot.
-pub fn unsupported(chain: &Chain) -> Option<Report> {
-    let name = &chain.profile;
-    if let Source::Unsupported { kind, origin } = &chain.source {
-        return Some(
-            Report::new(
-                Code::SourceUnsupported,
-                format!("profile `{name}` gets its credentials from `{kind}`, which eksd does not serve yet"),
-                "use the profile with the AWS tools directly",
-            )
-            .because(format!("{origin}: `{kind}`")),
-        );
-    }
-    let hop = chain.hops.iter().find(|hop| hop.mfa_serial.is_some())?;
-    Some(
-        Report::new(
-            Code::NeedsMfa,
-            format!("profile `{name}` needs an MFA code, which eksd cannot ask for yet"),
-            "use the profile with the AWS tools directly",
-        )
-        .because(format!("{}: role `{}` has an `mfa_serial`", hop.origin, hop.role_arn)),
-    )
 }
 
 /// The keys in the file are the root session: nothing below them outlives them for long.
