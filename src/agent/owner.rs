@@ -232,6 +232,9 @@ impl Agent {
         for key in std::mem::take(&mut plan.due) {
             self.begin_refresh(&key);
         }
+        for key in self.to_probe(now) {
+            self.begin_refresh(&key);
+        }
         self.answer_parked();
         let roots = self.roots(now);
         for notice in self.said.update(&roots, &self.policy.notice_before, now) {
@@ -245,6 +248,18 @@ impl Agent {
         self.write_prompts();
         self.changed.send_modify(|revision| *revision += 1);
         plan.wake_at
+    }
+
+    /// Returns the sign-ins whose estimated end has come.
+    fn to_probe(&self, now: Timestamp) -> Vec<SessionKey> {
+        let is_due = |key: &SessionKey, session: &Session| match key {
+            SessionKey::Login(login) => {
+                session.is_warm(now) && status::should_probe(session, self.login_facts(login), now)
+            }
+            _ => false,
+        };
+        let due = self.sessions.iter().filter(|(key, session)| is_due(key, session));
+        due.map(|(key, _)| key.clone()).collect()
     }
 
     fn roots(&self, now: Timestamp) -> Vec<Root> {

@@ -110,21 +110,35 @@ pub struct LoginFacts {
     pub registration_expires_at: Option<Timestamp>,
 }
 
+impl LoginFacts {
+    fn estimate(&self) -> Option<Timestamp> {
+        self.logged_in_at?.checked_add(self.length?).ok()
+    }
+}
+
+/// Returns whether the estimated end of a sign-in has come and nobody knows yet whether it was
+/// true: the token is older than the estimate. A refresh tells.
+pub fn should_probe(login: &Session, facts: LoginFacts, now: Timestamp) -> bool {
+    let estimate = facts.estimate().filter(|end| *end <= now);
+    login.activity == Activity::Idle
+        && login.renewable
+        && estimate.zip(login.held).is_some_and(|(end, held)| held.issued_at < end)
+}
+
 /// Returns when a sign-in ends.
 ///
 /// No AWS call says when an Identity Center session ends. A token without refresh token ends
 /// with itself; else the settings may say how long a session lasts; else nobody knows. An
-/// estimate that has passed while the session still lives was wrong, and is not repeated.
+/// estimate that a later refresh has disproved is not repeated.
 pub fn root_end(login: &Session, facts: LoginFacts, now: Timestamp) -> RootEnd {
     match login.held {
         Some(held) if !login.renewable => return RootEnd::exact(held.expires_at),
         _ => {}
     }
-    let estimate = facts
-        .logged_in_at
-        .zip(facts.length)
-        .and_then(|(from, length)| from.checked_add(length).ok())
-        .filter(|end| now < *end);
+    // Until a refresh after it has shown that it was wrong.
+    let stands =
+        |end: &Timestamp| now < *end || login.held.is_some_and(|held| held.issued_at < *end);
+    let estimate = facts.estimate().filter(stands);
     match (estimate, facts.registration_expires_at) {
         (Some(estimate), Some(exact)) if exact < estimate => RootEnd::exact(exact),
         (Some(estimate), _) => {
@@ -419,7 +433,8 @@ mod tests {
         // Half an hour before: soon.
         let view = check_with(facts("00:39", 8), fresh, Phase::Expiring);
         assert_eq!(view.end, estimated("08:39"));
-        // The estimate has passed and the session lives: it was wrong.
+        // The estimate has come and nobody knows yet; or a refresh after it has disproved it.
+        assert_eq!(check_with(facts("00:05", 8), fresh, Phase::Expiring).end, estimated("08:05"));
         assert_eq!(check_with(facts("00:00", 8), fresh, Phase::Fresh).end, RootEnd::UNKNOWN);
         // AWS said when the registration ends, and that comes first.
         let sooner = LoginFacts { registration_expires_at: Some(at("12:00")), ..facts("08:00", 8) };
@@ -432,6 +447,26 @@ mod tests {
             hold(role, "08:05", "09:05");
         };
         assert_eq!(check(last, Phase::Fresh).end, RootEnd::exact(at("09:00")));
+    }
+
+    #[test]
+    fn an_estimate_that_has_come_is_put_to_the_test_once() {
+        let files = files();
+        let chain = chain::resolve(&files, "dev").unwrap();
+        let mut login = Session::new(chain.specs().remove(0), 1.0);
+        let facts = LoginFacts {
+            logged_in_at: Some(at("00:00")),
+            length: Some(Duration::from_hours(8)),
+            registration_expires_at: None,
+        };
+        hold(&mut login, "07:40", "08:40");
+        assert!(!should_probe(&login, facts, at("07:59")));
+        assert!(should_probe(&login, facts, at("08:00")));
+        assert!(!should_probe(&login, LoginFacts::default(), at("08:00")));
+        login.begin();
+        assert!(!should_probe(&login, facts, at("08:00")));
+        hold(&mut login, "08:00", "09:00");
+        assert!(!should_probe(&login, facts, at("08:01")));
     }
 
     #[test]
