@@ -74,6 +74,10 @@ impl Said {
     pub fn update(&mut self, roots: &[Root], before: &[Duration], now: Timestamp) -> Vec<Notice> {
         let mut notices = Vec::new();
         for root in roots {
+            // Its expected end has come, and AWS has not said yet whether it was the true one.
+            if !root.has_ended && root.end.ends_at.is_some_and(|end| end <= now) {
+                continue;
+            }
             let stage = stage_of(root, before, now);
             let first_seen = !self.0.contains_key(&root.key);
             let last = self.0.insert(root.key.clone(), stage).unwrap_or(Stage::Good);

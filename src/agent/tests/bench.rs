@@ -211,6 +211,12 @@ impl Bench {
         self.mailbox.ask(|reply| Event::Credentials { profile, patience, reply }).await
     }
 
+    /// Asks for credentials as a caller who cannot wait.
+    pub(super) async fn credentials_at_once(&self, profile: &str) -> Result<Credentials, Report> {
+        let (profile, patience) = (profile.to_owned(), Patience::None);
+        self.mailbox.ask(|reply| Event::Credentials { profile, patience, reply }).await
+    }
+
     /// Starts a login and returns its news.
     pub(super) fn begin_login(
         &self,

@@ -323,10 +323,7 @@ async fn an_unreachable_service_is_no_end() {
     bench.advance(minutes(59));
     bench.until_phase("dev", Phase::Degraded).await;
     bench.pass(minutes(30)).await;
-    // One failure is worth waiting for another try, two are not.
-    bench.pass(minutes(1)).await;
-    bench.pass(minutes(1)).await;
-    let report = bench.credentials("dev").await.unwrap_err();
+    let report = bench.credentials_at_once("dev").await.unwrap_err();
     assert_eq!(report.code, Code::Unreachable);
     bench.pass(minutes(6)).await;
     bench.lab.clear_faults();

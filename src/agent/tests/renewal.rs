@@ -119,7 +119,7 @@ async fn an_outage_is_served_through_to_the_true_end() {
 
     // Past their end they are not handed out any more.
     bench.pass(minutes(1)).await;
-    let report = bench.credentials("dev").await.unwrap_err();
+    let report = bench.credentials_at_once("dev").await.unwrap_err();
     assert_eq!(report.code, Code::Unreachable);
 
     bench.pass(minutes(6)).await;
