@@ -206,9 +206,7 @@ impl Agent {
                 self.cluster_synced(*cluster, &changes, reply);
             }
             Event::ClusterFailed { alias, report } => self.cluster_failed(&alias, report),
-            Event::ClusterRemove { alias, reply } => {
-                let _hung_up = reply.send(self.cluster_remove(&alias));
-            }
+            Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
             Event::Written { what, report } => {
                 match report {
                     Some(report) => self.reports.insert(what, report),
