@@ -13,7 +13,7 @@ fmt:
 lint:
     cargo clippy --workspace --all-targets -- -D warnings
     cargo check --no-default-features --bin eksd
-    shellcheck tests/run .ci/run tests/lab/fetch-aws-v2 shell/*.bash
+    shellcheck tests/run .ci/run tests/lab/fetch-aws-v2 shell/*.bash benches/prompt
 
 # All tests, then the examples in the documentation.
 test:
@@ -24,9 +24,9 @@ test:
 deny:
     cargo deny check
 
-# Ratios against yardsticks that run in alternation, never bare milliseconds.
+# What a prompt costs, beside an empty function run in alternation.
 bench *ARGS:
-    cargo bench {{ARGS}}
+    benches/prompt {{ARGS}}
 
 # eksd against the lab, in a throw-away home: no AWS account needed.
 try *ARGS:

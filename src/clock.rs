@@ -92,32 +92,21 @@ mod fake {
 
     use super::{Clock, Duration, Future, Pin, Timestamp};
 
-    /// A clock that stands still until a test moves it, and knows when somebody naps on it.
+    /// A clock that stands still until a test moves it.
     #[derive(Clone, Debug)]
     pub(crate) struct FakeClock {
         now: watch::Sender<Timestamp>,
-        naps: watch::Sender<u64>,
     }
 
     impl FakeClock {
         /// Returns a clock that shows `now`.
         pub(crate) fn new(now: Timestamp) -> Self {
-            Self { now: watch::Sender::new(now), naps: watch::Sender::new(0) }
+            Self { now: watch::Sender::new(now) }
         }
 
         /// Moves the hands.
         pub(crate) fn advance(&self, by: Duration) {
             self.now.send_modify(|now| *now = now.checked_add(by).unwrap());
-        }
-
-        /// Returns how many naps have begun.
-        pub(crate) fn naps(&self) -> u64 {
-            *self.naps.borrow()
-        }
-
-        /// Waits until a nap begins after the first `seen` ones.
-        pub(crate) async fn until_napping(&self, seen: u64) {
-            self.naps.subscribe().wait_for(|naps| seen < *naps).await.unwrap();
         }
     }
 
@@ -130,9 +119,8 @@ mod fake {
             &self,
             deadline: Option<Timestamp>,
         ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-            // Subscribed before the count goes up: no advance after it can be missed.
+            // Subscribed here and not at the first poll: no advance in between can be missed.
             let mut now = self.now.subscribe();
-            self.naps.send_modify(|naps| *naps += 1);
             Box::pin(async move {
                 let deadline = deadline.unwrap_or(Timestamp::MAX);
                 let _gone = now.wait_for(|now| deadline <= *now).await;

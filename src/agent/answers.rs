@@ -95,6 +95,7 @@ impl Agent {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
                 started_at: rfc3339(self.started_at),
+                refreshing: self.refreshing(),
             },
             profiles: profiles.map(|(name, _)| self.profile_status(name.as_str())).collect(),
             clusters: clusters.map(|cluster| self.cluster_status(cluster)).collect(),
@@ -105,7 +106,6 @@ impl Agent {
     fn profile_status(&self, name: &str) -> ProfileStatus {
         let view = self.view(name);
         let chain = self.known.chain(name).ok();
-        let action = view.report.as_ref().filter(|_| needs_action(view.phase));
         ProfileStatus {
             profile: name.to_owned(),
             phase: view.phase.into(),
@@ -117,14 +117,10 @@ impl Agent {
             account_id: chain.and_then(account_of),
             role: chain.and_then(role_of),
             in_use: view.in_use,
-            action: match view.phase {
-                status::Phase::NeedsLogin | status::Phase::Expiring
-                    if chain.and_then(Chain::login).is_some() =>
-                {
-                    Some(format!("eksd login {name}"))
-                }
-                _ => action.map(|report| report.fix.clone()),
-            },
+            // Only a command: what a report advises stands in the report.
+            action: matches!(view.phase, status::Phase::NeedsLogin | status::Phase::Expiring)
+                .then(|| chain.and_then(Chain::login).map(|_| format!("eksd login {name}")))
+                .flatten(),
             report: view.report,
         }
     }
@@ -177,11 +173,6 @@ impl Agent {
             drift: cluster.drift.clone(),
         }
     }
-}
-
-fn needs_action(phase: status::Phase) -> bool {
-    use status::Phase::{Expired, Misconfigured, NeedsLogin, NeedsMfa};
-    matches!(phase, Expired | Misconfigured | NeedsLogin | NeedsMfa)
 }
 
 fn account_of(chain: &Chain) -> Option<String> {

@@ -83,7 +83,7 @@ impl Agent {
     }
 
     fn answer(&mut self, chain: &Chain, specs: &[Spec], begin: bool) -> Answer {
-        if let Some(report) = status::unsupported(chain) {
+        if let Some(report) = chain.unsupported() {
             return Answer::No(report);
         }
         let Some(leaf) = specs.last() else {

@@ -297,8 +297,11 @@ impl Agent {
         self.clusters.next_check.insert(cluster.alias.clone(), again);
         let status = self.cluster_status(&cluster);
         self.clusters.clusters.insert(cluster.alias.clone(), cluster);
-        self.scribe.keep_clusters(self.clusters.all());
-        let _hung_up = reply.send(Ok(status));
+        // Not registered before it is on disk: an agent that is killed now must still know it.
+        let done = Box::new(move |kept: Result<(), Report>| {
+            let _hung_up = reply.send(kept.map(|()| status));
+        });
+        self.scribe.keep_clusters(self.clusters.all(), None, done);
     }
 
     pub(super) fn cluster_failed(&mut self, alias: &str, report: Report) {
@@ -312,13 +315,18 @@ impl Agent {
         }
     }
 
-    pub(super) fn cluster_remove(&mut self, alias: &str) -> Result<Empty, Report> {
-        self.clusters.get(alias)?;
+    pub(super) fn cluster_remove(&mut self, alias: &str, reply: super::event::Reply<Empty>) {
+        if let Err(report) = self.clusters.get(alias) {
+            let _hung_up = reply.send(Err(report));
+            return;
+        }
         self.clusters.clusters.remove(alias);
         self.clusters.next_check.remove(alias);
-        self.scribe.keep_clusters(self.clusters.all());
-        self.scribe.remove_kubeconfig(self.world.kubeconfig_path(alias));
-        Ok(Empty {})
+        let file = self.world.kubeconfig_path(alias);
+        let done = Box::new(move |gone: Result<(), Report>| {
+            let _hung_up = reply.send(gone.map(|()| Empty {}));
+        });
+        self.scribe.keep_clusters(self.clusters.all(), Some(file), done);
     }
 
     /// Puts every file right from what is known, without asking AWS: at the start (eksd may have

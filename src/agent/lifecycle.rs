@@ -119,6 +119,8 @@ fn background(detached: bool) -> Result<(), Report> {
     if detached {
         // Out of the terminal's session: closing the window or Ctrl-C there must not end it.
         let _leader_already = rustix::process::setsid();
+        // Keeps no file system busy.
+        let _kept = rustix::process::chdir("/");
     }
     let begun = begin(detached);
     if detached {
@@ -248,7 +250,9 @@ fn bind(path: &Path) -> Result<Listener, Report> {
 /// print whole requests, with their secrets, at lower levels.
 fn log_filter(env: &Env) -> Targets {
     let wanted = env.eksd_log.as_deref().unwrap_or_default();
-    let own = wanted.parse().unwrap_or(LevelFilter::INFO);
+    // An empty text would parse, as `error`.
+    let own = Some(wanted).filter(|it| !it.is_empty()).and_then(|it| it.parse().ok());
+    let own = own.unwrap_or(LevelFilter::INFO);
     Targets::new().with_target("eksd", own).with_default(LevelFilter::WARN)
 }
 

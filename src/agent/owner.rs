@@ -31,8 +31,9 @@ use super::{
     watcher,
 };
 use crate::{
+    config::aws_files,
     model::{
-        Credentials, LoginKey, ProfileName, SsoToken,
+        AwsFiles, Credentials, LoginKey, ProfileName, SsoToken,
         notice::{self, Root, Said},
         plan::{self, Sessions},
         policy::Policy,
@@ -121,9 +122,17 @@ impl Agent {
         }
     }
 
-    /// Starts with what is on the disk.
+    /// Starts with what is on the disk. Nobody is served yet, so the first answer is a whole one.
     pub(super) fn begin(&mut self) {
-        watcher::read_files(self);
+        let (files, unread) = aws_files::read(&self.world.paths);
+        self.take_files(files, unread);
+        for login in self.known.logins().keys().cloned().collect::<Vec<_>>() {
+            match self.world.sso_cache.read(&login) {
+                Ok(found) => self.cache_read(&login, found),
+                // Somebody is writing it.
+                Err(_) => watcher::read_caches(self, std::slice::from_ref(&login)),
+            }
+        }
         self.restore_kubeconfigs();
     }
 
@@ -197,9 +206,7 @@ impl Agent {
                 self.cluster_synced(*cluster, &changes, reply);
             }
             Event::ClusterFailed { alias, report } => self.cluster_failed(&alias, report),
-            Event::ClusterRemove { alias, reply } => {
-                let _hung_up = reply.send(self.cluster_remove(&alias));
-            }
+            Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
             Event::Written { what, report } => {
                 match report {
                     Some(report) => self.reports.insert(what, report),
@@ -223,6 +230,9 @@ impl Agent {
         for key in std::mem::take(&mut plan.due) {
             self.begin_refresh(&key);
         }
+        for key in self.to_probe(now) {
+            self.begin_refresh(&key);
+        }
         self.answer_parked();
         let roots = self.roots(now);
         for notice in self.said.update(&roots, &self.policy.notice_before, now) {
@@ -236,6 +246,18 @@ impl Agent {
         self.write_prompts();
         self.changed.send_modify(|revision| *revision += 1);
         plan.wake_at
+    }
+
+    /// Returns the sign-ins whose estimated end has come.
+    fn to_probe(&self, now: Timestamp) -> Vec<SessionKey> {
+        let is_due = |key: &SessionKey, session: &Session| match key {
+            SessionKey::Login(login) => {
+                session.is_warm(now) && status::should_probe(session, self.login_facts(login), now)
+            }
+            _ => false,
+        };
+        let due = self.sessions.iter().filter(|(key, session)| is_due(key, session));
+        due.map(|(key, _)| key.clone()).collect()
     }
 
     fn roots(&self, now: Timestamp) -> Vec<Root> {
@@ -318,6 +340,11 @@ impl Agent {
             let result = job.run(&world).await;
             mailbox.send(Event::Refreshed { key, flight, result });
         });
+    }
+
+    /// Returns how many refreshes are under way.
+    pub(super) fn refreshing(&self) -> usize {
+        self.flights.len()
     }
 
     /// Forgets a refresh in flight: its result will be ignored.
@@ -441,7 +468,12 @@ impl Agent {
         Some(at)
     }
 
-    fn files_read(&mut self, files: crate::model::AwsFiles, unread: Vec<Report>) {
+    fn files_read(&mut self, files: AwsFiles, unread: Vec<Report>) {
+        self.take_files(files, unread);
+        watcher::read_caches(self, &self.known.logins().keys().cloned().collect::<Vec<_>>());
+    }
+
+    fn take_files(&mut self, files: AwsFiles, unread: Vec<Report>) {
         self.known.update(files, unread);
         let wanted = self.known.specs();
         let gone: Vec<SessionKey> =
@@ -470,7 +502,6 @@ impl Agent {
         for spec in &logins {
             self.session(spec);
         }
-        watcher::read_caches(self, &self.known.logins().keys().cloned().collect::<Vec<_>>());
     }
 
     /// Profiles used shortly before the agent started are warm from the start.

@@ -4,13 +4,14 @@
 //! the loop never waits for a disk.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
 };
 
 use super::event::{Event, Mailbox};
 use crate::{
+    config::Paths,
     model::cluster::Cluster,
     report::Report,
     store::{
@@ -42,11 +43,18 @@ impl Whose {
 /// A prompt line and whose it is.
 pub(super) type PromptLine = (Whose, String);
 
+/// Who waits for a file to be written, and is told what came of it.
+pub(super) type Done = Box<dyn FnOnce(Result<(), Report>) + Send>;
+
 enum Chore {
     Prompt(Vec<PromptLine>),
     State(State),
-    Clusters(Vec<Cluster>),
-    RemoveKubeconfig(PathBuf),
+    /// The registry, after a cluster's file was removed if one is named.
+    Clusters {
+        all: Vec<Cluster>,
+        without: Option<PathBuf>,
+        done: Done,
+    },
 }
 
 /// The way to the thread that writes.
@@ -83,14 +91,15 @@ impl Scribe {
         self.send(Chore::State(state.clone()));
     }
 
-    /// Keeps the cluster registry.
-    pub(super) fn keep_clusters<'a>(&self, clusters: impl Iterator<Item = &'a Cluster>) {
-        self.send(Chore::Clusters(clusters.cloned().collect()));
-    }
-
-    /// Removes a cluster's file.
-    pub(super) fn remove_kubeconfig(&self, path: PathBuf) {
-        self.send(Chore::RemoveKubeconfig(path));
+    /// Keeps the cluster registry. Where a cluster was forgotten, its file goes first: whatever
+    /// happens in between, what is registered has a file after the next start.
+    pub(super) fn keep_clusters<'a>(
+        &self,
+        clusters: impl Iterator<Item = &'a Cluster>,
+        without: Option<PathBuf>,
+        done: Done,
+    ) {
+        self.send(Chore::Clusters { all: clusters.cloned().collect(), without, done });
     }
 
     /// Writes what is still to be written, and ends.
@@ -104,17 +113,14 @@ impl Scribe {
 
 fn write_all(inbox: &mpsc::Receiver<Chore>, world: &World, mailbox: &Mailbox) {
     let prompts = PromptFiles::new(&world.paths.prompt_dir);
-    let kubeconfigs = &world.paths.kubeconfig_dir;
     for chore in inbox {
         let (what, result): (_, Result<(), Report>) = match chore {
             Chore::Prompt(lines) => ("prompt files", write_prompts(&prompts, &lines)),
             Chore::State(state) => ("state", state.save(&world.paths.state).map_err(Into::into)),
-            Chore::Clusters(all) => {
-                ("clusters", clusters::save(&world.paths.clusters, &all).map_err(Into::into))
-            }
-            Chore::RemoveKubeconfig(path) => {
-                debug_assert!(path.starts_with(kubeconfigs));
-                ("kubeconfig", atomic::remove(&path).map(drop).map_err(Into::into))
+            Chore::Clusters { all, without, done } => {
+                let result = keep_clusters(&world.paths, &all, without.as_deref());
+                done(result.clone());
+                ("clusters", result)
             }
         };
         if let Err(report) = &result {
@@ -122,6 +128,15 @@ fn write_all(inbox: &mpsc::Receiver<Chore>, world: &World, mailbox: &Mailbox) {
         }
         mailbox.send(Event::Written { what, report: result.err() });
     }
+}
+
+fn keep_clusters(paths: &Paths, all: &[Cluster], without: Option<&Path>) -> Result<(), Report> {
+    if let Some(file) = without {
+        debug_assert!(file.starts_with(&paths.kubeconfig_dir));
+        atomic::remove(file)?;
+    }
+    clusters::save(&paths.clusters, all)?;
+    Ok(())
 }
 
 fn write_prompts(files: &PromptFiles, lines: &[PromptLine]) -> Result<(), Report> {

@@ -1,7 +1,10 @@
 //! How a command gets to an agent: the one that runs, one that it starts, or a process for this
 //! command alone.
 
-use std::time::Duration;
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use serde::de::DeserializeOwned;
 
@@ -20,6 +23,16 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long an answer that may need AWS may take; the agent's own deadlines are shorter.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+
+/// How long an agent that ends may hold its lock; its own deadline is shorter.
+const END_LIMIT: Duration = Duration::from_secs(3);
+
+/// Between two looks at whether it has.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How often a question is asked whose agent ends over it. One that ends over every question has a
+/// bug, and a new agent each time would not mend it.
+const TRIES: u32 = 3;
 
 /// What every command knows of its surroundings.
 #[derive(Debug)]
@@ -111,18 +124,50 @@ pub fn open(call: &Call, wish: Wish) -> Result<Door, Report> {
     }
 }
 
+/// Opens the way and asks, and asks again where the agent ends over the question: whoever is killed
+/// or replaced meanwhile, the caller is answered. Only for what may be asked twice.
+pub fn ask<T: DeserializeOwned>(
+    call: &Call,
+    wish: Wish,
+    request: &Request,
+    limit: Duration,
+) -> Result<T, Report> {
+    let mut tries = 1;
+    loop {
+        let mut door = open(call, wish)?;
+        match door.ask(request.clone(), limit) {
+            Err(report)
+                if report.code == Code::AgentUnavailable
+                    && matches!(door, Door::Agent(_))
+                    && tries < TRIES =>
+            {
+                tries += 1;
+                sleep(PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}
+
 /// Starts an agent, or finds that one runs, and connects.
 pub fn start(call: &Call) -> Result<Client, Report> {
-    start::start_agent(&agent_program(call)?)?;
-    Client::connect(&call.paths.socket, CONNECT_LIMIT).map_err(|refusal| match refusal {
-        Refusal::Failed(report) => report,
-        Refusal::NoAgent => Report::new(
-            Code::AgentUnavailable,
-            "the agent was started and is not there",
-            "run `eksd agent logs` to see why",
-        )
-        .because(format!("nobody listens at `{}`", call.paths.socket.display())),
-    })
+    let program = agent_program(call)?;
+    let until = Instant::now() + END_LIMIT;
+    loop {
+        start::start_agent(&program)?;
+        match Client::connect(&call.paths.socket, CONNECT_LIMIT) {
+            Ok(client) => return Ok(client),
+            Err(Refusal::Failed(report)) => return Err(report),
+            // One that is about to end listens no more, and holds the lock a little longer.
+            Err(Refusal::NoAgent) if Instant::now() < until => sleep(PAUSE),
+            Err(Refusal::NoAgent) => {
+                let what = "the agent was started and is not there";
+                let fix = "run `eksd agent logs` to see why";
+                return Err(Report::new(Code::AgentUnavailable, what, fix)
+                    .because(format!("nobody listens at `{}`", call.paths.socket.display())));
+            }
+        }
+    }
 }
 
 /// Connects to an agent that runs, in at most `limit`.

@@ -151,7 +151,13 @@ fn profile_row(profile: &ProfileStatus, look: &Look) -> Row {
             &look.now,
         ),
         keys,
-        action: profile.action.as_deref().map(printable_sentence).unwrap_or_default(),
+        action: match &profile.action {
+            Some(action) => printable_sentence(action),
+            None if needs_attention(profile.phase) && profile.report.is_some() => {
+                "see below".to_owned()
+            }
+            None => String::new(),
+        },
         details,
     }
 }

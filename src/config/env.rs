@@ -52,7 +52,7 @@ variables! {
     eksd_runtime_dir: PathBuf = "EKSD_RUNTIME_DIR";
     /// Folder of what survives a restart.
     eksd_state_dir: PathBuf = "EKSD_STATE_DIR";
-    /// What to log: a level or `tracing` directives.
+    /// What to log of eksd itself: `error`, `warn`, `info` (the default), `debug` or `trace`.
     eksd_log: String = "EKSD_LOG";
     /// `1`: never start or ask an agent.
     eksd_no_agent: String = "EKSD_NO_AGENT";

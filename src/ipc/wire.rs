@@ -423,6 +423,9 @@ pub struct AgentStatus {
     pub pid: u32,
     /// When it started.
     pub started_at: String,
+    /// Refreshes under way.
+    #[serde(default)]
+    pub refreshing: usize,
 }
 
 /// A profile's row.

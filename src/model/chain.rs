@@ -10,6 +10,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::{AwsFiles, Credentials, FileKind, Origin, ProfileName, Section, text::near_miss};
+use crate::report::{Code, Report};
 
 /// Deeper chains than this are a mistake; each hop is a network call.
 const MOST_HOPS: usize = 8;
@@ -155,6 +156,30 @@ impl Chain {
             Source::Sso { login, .. } | Source::SsoTokenOnly { login } => Some(login),
             Source::Keys(_) | Source::Unsupported { .. } => None,
         }
+    }
+
+    /// Returns why this version cannot serve the chain, if it cannot.
+    pub fn unsupported(&self) -> Option<Report> {
+        let name = &self.profile;
+        if let Source::Unsupported { kind, origin } = &self.source {
+            return Some(
+            Report::new(
+                Code::SourceUnsupported,
+                format!("profile `{name}` gets its credentials from `{kind}`, which eksd does not serve yet"),
+                "use the profile with the AWS tools directly",
+            )
+            .because(format!("{origin}: `{kind}`")),
+        );
+        }
+        let hop = self.hops.iter().find(|hop| hop.mfa_serial.is_some())?;
+        Some(
+            Report::new(
+                Code::NeedsMfa,
+                format!("profile `{name}` needs an MFA code, which eksd cannot ask for yet"),
+                "use the profile with the AWS tools directly",
+            )
+            .because(format!("{}: role `{}` has an `mfa_serial`", hop.origin, hop.role_arn)),
+        )
     }
 
     /// Returns whether the last role is assumed with temporary keys, so that AWS caps it at 1 h.

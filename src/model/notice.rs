@@ -8,7 +8,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{LoginKey, session::span, status::RootEnd};
+use super::{
+    LoginKey,
+    session::span,
+    status::{Confidence, RootEnd},
+};
 
 /// How far a root session has come on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +74,10 @@ impl Said {
     pub fn update(&mut self, roots: &[Root], before: &[Duration], now: Timestamp) -> Vec<Notice> {
         let mut notices = Vec::new();
         for root in roots {
+            // Its expected end has come, and AWS has not said yet whether it was the true one.
+            if !root.has_ended && root.end.ends_at.is_some_and(|end| end <= now) {
+                continue;
+            }
             let stage = stage_of(root, before, now);
             let first_seen = !self.0.contains_key(&root.key);
             let last = self.0.insert(root.key.clone(), stage).unwrap_or(Stage::Good);
@@ -102,22 +110,27 @@ fn stage_of(root: &Root, before: &[Duration], now: Timestamp) -> Stage {
     }
 }
 
-/// Returns the next instant at which [`Said::update`] may have something to say.
+/// Returns the next instant at which [`Said::update`] may have something to say, or at which an
+/// expected end comes.
 pub fn wake_at(roots: &[Root], before: &[Duration], now: Timestamp) -> Option<Timestamp> {
     roots
         .iter()
         .filter(|root| root.in_use && !root.has_ended)
         .filter_map(|root| root.end.ends_at)
-        .flat_map(|end| before.iter().filter_map(move |early| end.checked_sub(*early).ok()))
+        .flat_map(|end| {
+            let ahead = before.iter().filter_map(move |early| end.checked_sub(*early).ok());
+            ahead.chain([end])
+        })
         .filter(|at| now < *at)
         .min()
 }
 
 fn notice(root: &Root, stage: Stage, now: Timestamp) -> Notice {
     let session = super::text::printable(&root.key.to_string());
+    let about = if root.end.confidence == Confidence::Exact { "" } else { "about " };
     let (title, body) = match (stage, root.end.ends_at) {
         (Stage::Soon(_), Some(ends_at)) => (
-            format!("SSO session {session} ends in {}", rough(span(now, ends_at))),
+            format!("SSO session {session} ends in {about}{}", rough(span(now, ends_at))),
             "Log in ahead to work on without a break.".to_owned(),
         ),
         _ => (
@@ -147,7 +160,6 @@ fn rough(left: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::status::Confidence;
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + minute * 60).unwrap()
@@ -157,7 +169,7 @@ mod tests {
         Root {
             key: LoginKey::Named("corp".into()),
             has_ended: false,
-            end: RootEnd { ends_at: Some(at(ends_minute)), confidence: Confidence::Estimated },
+            end: RootEnd { ends_at: Some(at(ends_minute)), confidence: Confidence::Exact },
             in_use: true,
         }
     }
@@ -237,6 +249,7 @@ mod tests {
         let before = minutes(&[30, 10]);
         assert_eq!(wake_at(&[root(60)], &before, at(0)), Some(at(30)));
         assert_eq!(wake_at(&[root(60)], &before, at(30)), Some(at(50)));
-        assert_eq!(wake_at(&[root(60)], &before, at(50)), None);
+        assert_eq!(wake_at(&[root(60)], &before, at(50)), Some(at(60)));
+        assert_eq!(wake_at(&[root(60)], &before, at(60)), None);
     }
 }

@@ -137,7 +137,7 @@ mod tests {
         Trouble { class, report: Report::new(Code::Unreachable, "x", "y") }
     }
 
-    /// Plans a login and a role after `arrange`; returns (due, ended, wake_at).
+    /// Plans a login and a role after `arrange`; compares what is due, ended and next.
     #[track_caller]
     fn check(
         now: &str,
@@ -259,7 +259,7 @@ mod tests {
         let arrange = |login: &mut Session, role: &mut Session| {
             hold(login, "08:30", "09:30");
             hold(role, "08:00", "09:00");
-            let retry_after = Some(Duration::from_secs(120));
+            let retry_after = Some(Duration::from_mins(2));
             let trouble = trouble(FailureClass::MayPass { retry_after });
             role.apply(Outcome::Failed(trouble), &Policy::default(), at("08:30"));
             assert!(role.is_good(at("08:59")));

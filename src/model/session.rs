@@ -93,9 +93,13 @@ pub struct Spec {
 
 impl Chain {
     /// Returns the sessions of the chain, root first; the last one holds the profile's
-    /// credentials. Empty where the credentials are keys in a file.
+    /// credentials. Empty where the credentials are keys in a file, and where eksd cannot serve the
+    /// chain: nothing of it is asked for then.
     pub fn specs(&self) -> Vec<Spec> {
         let mut specs = Vec::new();
+        if self.unsupported().is_some() {
+            return specs;
+        }
         let mut keys = None;
         match &self.source {
             Source::Sso { login, account_id, role_name } => {
@@ -112,7 +116,7 @@ impl Chain {
             }
             Source::SsoTokenOnly { login } => specs.push(login_spec(login)),
             Source::Keys(found) => keys = Some(found.clone()),
-            Source::Unsupported { .. } => return specs,
+            Source::Unsupported { .. } => {}
         }
         for hop in &self.hops {
             let parent = specs.last().map(|spec| spec.key.clone());

@@ -110,21 +110,35 @@ pub struct LoginFacts {
     pub registration_expires_at: Option<Timestamp>,
 }
 
+impl LoginFacts {
+    fn estimate(&self) -> Option<Timestamp> {
+        self.logged_in_at?.checked_add(self.length?).ok()
+    }
+}
+
+/// Returns whether the estimated end of a sign-in has come and nobody knows yet whether it was
+/// true: the token is older than the estimate. A refresh tells.
+pub fn should_probe(login: &Session, facts: LoginFacts, now: Timestamp) -> bool {
+    let estimate = facts.estimate().filter(|end| *end <= now);
+    login.activity == Activity::Idle
+        && login.renewable
+        && estimate.zip(login.held).is_some_and(|(end, held)| held.issued_at < end)
+}
+
 /// Returns when a sign-in ends.
 ///
 /// No AWS call says when an Identity Center session ends. A token without refresh token ends
 /// with itself; else the settings may say how long a session lasts; else nobody knows. An
-/// estimate that has passed while the session still lives was wrong, and is not repeated.
+/// estimate that a later refresh has disproved is not repeated.
 pub fn root_end(login: &Session, facts: LoginFacts, now: Timestamp) -> RootEnd {
     match login.held {
         Some(held) if !login.renewable => return RootEnd::exact(held.expires_at),
         _ => {}
     }
-    let estimate = facts
-        .logged_in_at
-        .zip(facts.length)
-        .and_then(|(from, length)| from.checked_add(length).ok())
-        .filter(|end| now < *end);
+    // Until a refresh after it has shown that it was wrong.
+    let stands =
+        |end: &Timestamp| now < *end || login.held.is_some_and(|held| held.issued_at < *end);
+    let estimate = facts.estimate().filter(stands);
     match (estimate, facts.registration_expires_at) {
         (Some(estimate), Some(exact)) if exact < estimate => RootEnd::exact(exact),
         (Some(estimate), _) => {
@@ -197,7 +211,7 @@ pub fn view(name: &str, chain: Result<&Chain, &ChainError>, seen: Seen<'_>) -> V
             return View { report, ..View::new(Phase::Misconfigured) };
         }
     };
-    if let Some(report) = unsupported(chain) {
+    if let Some(report) = chain.unsupported() {
         let phase = match report.code {
             Code::NeedsMfa => Phase::NeedsMfa,
             _ => Phase::Misconfigured,
@@ -214,30 +228,6 @@ pub fn view(name: &str, chain: Result<&Chain, &ChainError>, seen: Seen<'_>) -> V
         limit_by_keys(&mut view, expires_at, seen);
     }
     view
-}
-
-/// Returns why this version cannot serve the chain, if it cannot.
-pub fn unsupported(chain: &Chain) -> Option<Report> {
-    let name = &chain.profile;
-    if let Source::Unsupported { kind, origin } = &chain.source {
-        return Some(
-            Report::new(
-                Code::SourceUnsupported,
-                format!("profile `{name}` gets its credentials from `{kind}`, which eksd does not serve yet"),
-                "use the profile with the AWS tools directly",
-            )
-            .because(format!("{origin}: `{kind}`")),
-        );
-    }
-    let hop = chain.hops.iter().find(|hop| hop.mfa_serial.is_some())?;
-    Some(
-        Report::new(
-            Code::NeedsMfa,
-            format!("profile `{name}` needs an MFA code, which eksd cannot ask for yet"),
-            "use the profile with the AWS tools directly",
-        )
-        .because(format!("{}: role `{}` has an `mfa_serial`", hop.origin, hop.role_arn)),
-    )
 }
 
 /// The keys in the file are the root session: nothing below them outlives them for long.
@@ -304,10 +294,14 @@ pub fn needs_login(name: &str, chain: &Chain) -> Report {
 fn phase_of(path: &[&Session], leaf: Option<&Session>, now: Timestamp) -> Phase {
     let any = |test: fn(&Activity) -> bool| path.iter().any(|session| test(&session.activity));
     let is_good = leaf.is_some_and(|leaf| leaf.is_good(now));
+    let is_wanted = is_good || leaf.is_some_and(|leaf| leaf.is_warm(now));
     if any(|activity| matches!(activity, Activity::WaitingForPerson)) {
         Phase::NeedsLogin
     } else if any(|activity| matches!(activity, Activity::Refused { .. })) {
         Phase::Misconfigured
+    } else if !is_wanted {
+        // What happens to its source is not its own news.
+        Phase::Idle
     } else if any(|activity| matches!(activity, Activity::BackingOff { .. })) {
         Phase::Degraded
     } else if any(|activity| matches!(activity, Activity::Refreshing)) {
@@ -315,6 +309,203 @@ fn phase_of(path: &[&Session], leaf: Option<&Session>, now: Timestamp) -> Phase 
     } else if is_good {
         Phase::Fresh
     } else {
-        Phase::Idle
+        // In use and nothing held: the next turn of the loop fetches it.
+        Phase::Renewing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        AwsFiles, Entry, FileKind, Origin, ProfileName, Section, Value, chain,
+        session::{FailureClass, Outcome, Trouble, Validity},
+    };
+
+    fn at(clock: &str) -> Timestamp {
+        format!("2026-01-01T{clock}:00Z").parse().unwrap()
+    }
+
+    fn section(keys: &[(&str, &str)]) -> Section {
+        let origin = Origin { kind: FileKind::Config, file: "~/.aws/config".into(), line: 1 };
+        let entry =
+            |value: &str| Entry { value: Value::Plain(value.into()), origin: origin.clone() };
+        Section {
+            keys: keys.iter().map(|(key, value)| ((*key).into(), entry(value))).collect(),
+            origin: origin.clone(),
+        }
+    }
+
+    fn files() -> AwsFiles {
+        let mut files = AwsFiles::default();
+        let session = [("sso_start_url", "https://corp.example"), ("sso_region", "eu-west-1")];
+        files.sso_sessions.insert("corp".into(), section(&session));
+        let dev = [("sso_session", "corp"), ("sso_account_id", "1"), ("sso_role_name", "Dev")];
+        files.profiles.insert(ProfileName::new("dev"), section(&dev));
+        files
+    }
+
+    struct Known(LoginFacts);
+
+    impl Facts for Known {
+        fn login(&self, _: &LoginKey) -> LoginFacts {
+            self.0
+        }
+    }
+
+    fn hold(session: &mut Session, issued: &str, expires: &str) {
+        let validity = Validity { issued_at: at(issued), expires_at: at(expires) };
+        let outcome = Outcome::Held { validity, renewable: true };
+        session.apply(outcome, &Policy::default(), at(issued));
+    }
+
+    fn fail(session: &mut Session, class: FailureClass) {
+        let report = Report::new(Code::Unreachable, "x", "y");
+        let outcome = Outcome::Failed(Trouble { class, report });
+        session.apply(outcome, &Policy::default(), at("08:00"));
+    }
+
+    /// Views `dev` at 08:10, its login held since 08:00 and its role in use, after `arrange`.
+    #[track_caller]
+    fn check(arrange: impl FnOnce(&mut Session, &mut Session), expected: Phase) -> View {
+        check_with(LoginFacts::default(), arrange, expected)
+    }
+
+    #[track_caller]
+    fn check_with(
+        facts: LoginFacts,
+        arrange: impl FnOnce(&mut Session, &mut Session),
+        expected: Phase,
+    ) -> View {
+        let files = files();
+        let chain = chain::resolve(&files, "dev").unwrap();
+        let mut pair = chain.specs().into_iter().map(|spec| Session::new(spec, 1.0));
+        let (mut login, mut role) = (pair.next().unwrap(), pair.next().unwrap());
+        hold(&mut login, "08:00", "09:00");
+        role.warm_until = Some(at("20:00"));
+        arrange(&mut login, &mut role);
+        let sessions: Sessions =
+            [login, role].into_iter().map(|it| (it.spec.key.clone(), it)).collect();
+        let policy = Policy::default();
+        let seen =
+            Seen { sessions: &sessions, facts: &Known(facts), policy: &policy, now: at("08:10") };
+        let view = view("dev", Ok(&chain), seen);
+        assert_eq!(view.phase, expected);
+        view
+    }
+
+    #[test]
+    fn phases_of_a_profile_of_a_sign_in() {
+        check(|_, role| hold(role, "08:05", "09:05"), Phase::Fresh);
+        check(|_, _| {}, Phase::Renewing);
+        check(|_, role| role.begin(), Phase::Renewing);
+        check(|_, role| role.warm_until = None, Phase::Idle);
+        let busy_source = |login: &mut Session, role: &mut Session| {
+            login.begin();
+            role.warm_until = None;
+        };
+        check(busy_source, Phase::Idle);
+        check(|login, _| login.end(None), Phase::NeedsLogin);
+        check(|_, role| fail(role, FailureClass::NeverWorks), Phase::Misconfigured);
+        let unreachable = FailureClass::MayPass { retry_after: None };
+        let served_on = |_: &mut Session, role: &mut Session| {
+            hold(role, "08:05", "09:05");
+            fail(role, unreachable);
+        };
+        let view = check(served_on, Phase::Degraded);
+        assert_eq!(view.credentials_expire_at, Some(at("09:05")));
+        assert_eq!(view.report.unwrap().code, Code::Unreachable);
+    }
+
+    #[test]
+    fn the_end_of_a_sign_in() {
+        let facts = |logged_in: &str, hours: u64| LoginFacts {
+            logged_in_at: Some(at(logged_in)),
+            length: Some(Duration::from_hours(hours)),
+            registration_expires_at: None,
+        };
+        let fresh = |_: &mut Session, role: &mut Session| hold(role, "08:05", "09:05");
+        let view = check_with(facts("08:00", 8), fresh, Phase::Fresh);
+        let estimated =
+            |clock| RootEnd { ends_at: Some(at(clock)), confidence: Confidence::Estimated };
+        assert_eq!(view.end, estimated("16:00"));
+        assert_eq!(view.expiring_at, Some(at("15:30")));
+        // Half an hour before: soon.
+        let view = check_with(facts("00:39", 8), fresh, Phase::Expiring);
+        assert_eq!(view.end, estimated("08:39"));
+        // The estimate has come and nobody knows yet; or a refresh after it has disproved it.
+        assert_eq!(check_with(facts("00:05", 8), fresh, Phase::Expiring).end, estimated("08:05"));
+        assert_eq!(check_with(facts("00:00", 8), fresh, Phase::Fresh).end, RootEnd::UNKNOWN);
+        // AWS said when the registration ends, and that comes first.
+        let sooner = LoginFacts { registration_expires_at: Some(at("12:00")), ..facts("08:00", 8) };
+        assert_eq!(check_with(sooner, fresh, Phase::Fresh).end, RootEnd::exact(at("12:00")));
+        // Nobody knows.
+        assert_eq!(check(fresh, Phase::Fresh).end, RootEnd::UNKNOWN);
+        // A token that cannot be renewed is its own end.
+        let last = |login: &mut Session, role: &mut Session| {
+            login.renewable = false;
+            hold(role, "08:05", "09:05");
+        };
+        assert_eq!(check(last, Phase::Fresh).end, RootEnd::exact(at("09:00")));
+    }
+
+    #[test]
+    fn an_estimate_that_has_come_is_put_to_the_test_once() {
+        let files = files();
+        let chain = chain::resolve(&files, "dev").unwrap();
+        let mut login = Session::new(chain.specs().remove(0), 1.0);
+        let facts = LoginFacts {
+            logged_in_at: Some(at("00:00")),
+            length: Some(Duration::from_hours(8)),
+            registration_expires_at: None,
+        };
+        hold(&mut login, "07:40", "08:40");
+        assert!(!should_probe(&login, facts, at("07:59")));
+        assert!(should_probe(&login, facts, at("08:00")));
+        assert!(!should_probe(&login, LoginFacts::default(), at("08:00")));
+        login.begin();
+        assert!(!should_probe(&login, facts, at("08:00")));
+        hold(&mut login, "08:00", "09:00");
+        assert!(!should_probe(&login, facts, at("08:01")));
+    }
+
+    #[test]
+    fn a_login_that_is_needed_names_its_command() {
+        let report = check(|login, _| login.end(None), Phase::NeedsLogin).report.unwrap();
+        assert_eq!((report.code, report.fix.as_str()), (Code::NeedsLogin, "run `eksd login dev`"));
+    }
+
+    #[test]
+    fn temporary_keys_in_a_file() {
+        let view_at = |expires: Option<&str>| {
+            let origin = section(&[]).origin;
+            let secret = |text: &str| Entry {
+                value: Value::Secret(crate::model::Secret::new(text)),
+                origin: origin.clone(),
+            };
+            let mut keys = section(&[("aws_access_key_id", "ASIAX")]);
+            keys.keys.insert("aws_secret_access_key".into(), secret("s"));
+            keys.keys.insert("aws_session_token".into(), secret("t"));
+            if let Some(expires) = expires {
+                let entry = Entry { value: Value::Plain(expires.into()), origin: origin.clone() };
+                keys.keys.insert("x_security_token_expires".into(), entry);
+            }
+            let mut files = AwsFiles::default();
+            files.profiles.insert(ProfileName::new("dev"), keys);
+            let chain = chain::resolve(&files, "dev").unwrap();
+            let (sessions, policy) = (Sessions::new(), Policy::default());
+            let facts = Known(LoginFacts::default());
+            let seen =
+                Seen { sessions: &sessions, facts: &facts, policy: &policy, now: at("08:10") };
+            view("dev", Ok(&chain), seen)
+        };
+        for (expires, phase) in [
+            (None, Phase::Fresh),
+            (Some("2026-01-01T12:00:00+01:00"), Phase::Fresh),
+            (Some("2026-01-01T08:30:00Z"), Phase::Expiring),
+            (Some("2026-01-01T08:10:00Z"), Phase::Expired),
+        ] {
+            assert_eq!(view_at(expires).phase, phase, "{expires:?}");
+        }
     }
 }

@@ -51,7 +51,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     write_with(path, bytes, Options::default())
 }
 
-/// Does as [`write`] does, with options.
+/// Does as [`write()`] does, with options.
 pub fn write_with(path: &Path, bytes: &[u8], options: Options) -> Result<(), StoreError> {
     let path = destination(path, options.follow)?;
     let failed = |source| StoreError::Write { path: path.clone(), source };

@@ -165,6 +165,14 @@ impl Bench {
         self.clock.advance(by);
     }
 
+    /// Moves both clocks and waits until the agent has done what was due.
+    pub(super) async fn pass(&self, by: Duration) {
+        self.advance(by);
+        // The first answer wakes the loop, which plans for the new time; the second comes after.
+        self.status().await;
+        self.until(|status| status.agent.refreshing == 0).await;
+    }
+
     /// Returns the status.
     pub(super) async fn status(&self) -> StatusAnswer {
         let params = StatusParams::default();
@@ -200,6 +208,12 @@ impl Bench {
     /// Asks for credentials as a patient caller.
     pub(super) async fn credentials(&self, profile: &str) -> Result<Credentials, Report> {
         let (profile, patience) = (profile.to_owned(), Patience::Some);
+        self.mailbox.ask(|reply| Event::Credentials { profile, patience, reply }).await
+    }
+
+    /// Asks for credentials as a caller who cannot wait.
+    pub(super) async fn credentials_at_once(&self, profile: &str) -> Result<Credentials, Report> {
+        let (profile, patience) = (profile.to_owned(), Patience::None);
         self.mailbox.ask(|reply| Event::Credentials { profile, patience, reply }).await
     }
 

@@ -81,8 +81,7 @@ async fn a_day_of_work_never_meets_a_dead_key_and_costs_two_calls_an_hour() {
         let keys = bench.credentials("dev").await.unwrap();
         let left = keys.expires_at.unwrap().duration_since(crate::clock::Clock::now(&bench.clock));
         assert!(minutes(15) <= std::time::Duration::try_from(left).unwrap(), "{left}");
-        bench.advance(minutes(10));
-        bench.until(|status| status.profiles[0].phase == Phase::Fresh).await;
+        bench.pass(minutes(10)).await;
     }
     let calls = bench.lab.count("GetRoleCredentials");
     assert!((47..=49).contains(&calls), "{calls}");
@@ -115,16 +114,17 @@ async fn an_outage_is_served_through_to_the_true_end() {
     bench.advance(minutes(31));
     let row = bench.until_phase("dev", Phase::Degraded).await;
     assert_eq!(row.report.unwrap().code, Code::Unreachable);
-    bench.advance(minutes(28));
+    bench.pass(minutes(28)).await;
     assert_eq!(bench.credentials("dev").await.unwrap(), keys);
 
     // Past their end they are not handed out any more.
-    bench.advance(minutes(1));
-    let report = bench.credentials("dev").await.unwrap_err();
+    bench.pass(minutes(1)).await;
+    let report = bench.credentials_at_once("dev").await.unwrap_err();
     assert_eq!(report.code, Code::Unreachable);
 
+    bench.pass(minutes(6)).await;
     bench.lab.clear_faults();
-    bench.advance(minutes(6));
+    bench.pass(minutes(6)).await;
     bench.until_phase("dev", Phase::Fresh).await;
     assert!(bench.credentials("dev").await.is_ok());
 }
@@ -138,10 +138,8 @@ async fn an_outage_is_not_hammered() {
     let before = bench.lab.count("*");
     bench.advance(minutes(31));
     bench.until_phase("dev", Phase::Degraded).await;
-    for _ in 0..(8 * 60) {
-        bench.advance(minutes(1));
-        bench.status().await;
-        bench.status().await;
+    for _ in 0..(4 * 60) {
+        bench.pass(minutes(2)).await;
     }
     let calls = bench.lab.count("*") - before;
     // Two sessions, five minutes apart at the most: 2 × 96, and the first steps.
@@ -222,8 +220,9 @@ async fn nonsense_from_the_network_is_no_refusal() {
                 assert_eq!(row.report.unwrap().code, Code::Unreachable, "{act:?}");
             }
         }
+        bench.pass(minutes(6)).await;
         bench.lab.clear_faults();
-        bench.advance(minutes(5));
+        bench.pass(minutes(6)).await;
         bench.until_phase("dev", Phase::Fresh).await;
     }
 }

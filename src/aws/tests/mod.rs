@@ -1,6 +1,11 @@
 //! Calls over real HTTP: against canned answers for their form and their failures, and against
 //! the lab for the whole way.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "files and instants of a test, in a room that may use neither `store` nor `clock`"
+)]
+
 mod against_lab;
 mod failures;
 mod requests;

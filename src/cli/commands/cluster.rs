@@ -33,8 +33,8 @@ fn add(call: &Call, args: ClusterAddArgs) -> Done {
     let profile = args.profile.or_else(|| call.env.profile().map(str::to_owned));
     let profile = profile.unwrap_or_else(|| "default".to_owned());
     let params = ClusterAddParams { name, region: args.region, profile, alias: args.alias };
-    let mut door = door::open(call, Wish::Started)?;
-    let cluster: ClusterStatus = door.ask(Request::ClusterAdd(params), ANSWER_LIMIT)?;
+    let request = Request::ClusterAdd(params);
+    let cluster: ClusterStatus = door::ask(call, Wish::Started, &request, ANSWER_LIMIT)?;
     let alias = printable(&cluster.cluster);
     output::talk(format!(
         "`{alias}` is registered: {}\nuse it in this shell: eksd use {alias}",
@@ -44,9 +44,9 @@ fn add(call: &Call, args: ClusterAddArgs) -> Done {
 }
 
 fn clusters(call: &Call) -> Result<Vec<ClusterStatus>, Report> {
-    let mut door = door::open(call, Wish::Served)?;
     let request = Request::Status(StatusParams::default());
-    door.ask(request, ANSWER_LIMIT).map(|status: StatusAnswer| status.clusters)
+    let status: StatusAnswer = door::ask(call, Wish::Served, &request, ANSWER_LIMIT)?;
+    Ok(status.clusters)
 }
 
 fn list(call: &Call, json: bool) -> Done {
@@ -125,10 +125,9 @@ fn remove(call: &Call, alias: String) -> Done {
 }
 
 fn sync(call: &Call, alias: Option<String>) -> Done {
-    let mut door = door::open(call, Wish::Started)?;
     let request = Request::ClusterSync(ClusterSyncParams { alias });
     // Each cluster is a call to AWS, and all of them may be hundreds.
-    let done: SyncDone = door.ask(request, ANSWER_LIMIT * 8)?;
+    let done: SyncDone = door::ask(call, Wish::Started, &request, ANSWER_LIMIT * 8)?;
     let mut code = 0;
     for cluster in &done.clusters {
         let alias = printable(&cluster.alias);

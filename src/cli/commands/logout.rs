@@ -14,9 +14,8 @@ use crate::{
 
 /// Runs `eksd logout`.
 pub fn run(call: &Call, args: LogoutArgs) -> Done {
-    let mut door = door::open(call, Wish::Started)?;
     let params = LogoutParams { name: args.name, all: args.all };
-    let done: LogoutDone = door.ask(Request::Logout(params), ANSWER_LIMIT)?;
+    let done: LogoutDone = door::ask(call, Wish::Started, &Request::Logout(params), ANSWER_LIMIT)?;
     if done.ended.is_empty() {
         output::talk("no session was held");
     }

@@ -25,15 +25,15 @@ use crate::{
 
 /// Runs `eksd status`.
 pub fn run(call: &Call, args: &StatusArgs) -> Done {
-    let mut door = door::open(call, Wish::Served)?;
     if args.watch {
         if call.no_agent {
             let what = "`--watch` shows what an agent does, and there is none to be asked";
             return Err(Report::new(Code::Usage, what, "leave `--no-agent` out").into());
         }
-        return watch(call, args, door.client());
+        return watch(call, args, door::open(call, Wish::Served)?.client());
     }
-    let answer: StatusAnswer = door.ask(Request::Status(params(args)), ANSWER_LIMIT)?;
+    let request = Request::Status(params(args));
+    let answer: StatusAnswer = door::ask(call, Wish::Served, &request, ANSWER_LIMIT)?;
     if args.check {
         return Ok(of_phases(phases(&answer, !args.names.is_empty())));
     }

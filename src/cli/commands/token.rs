@@ -30,8 +30,8 @@ pub fn run(call: &Call, args: &TokenArgs) -> Done {
     if let Some(warning) = warning {
         output::talk(warning);
     }
-    let mut door = door::open(call, Wish::Served)?;
-    let token: WireToken = door.ask(Request::Token(params(args, &call.env)), LIMIT)?;
+    let request = Request::Token(params(args, &call.env));
+    let token: WireToken = door::ask(call, Wish::Served, &request, LIMIT)?;
     output::data(json(&token, version)?.as_slice())?;
     Ok(0)
 }

@@ -33,13 +33,16 @@ pub fn run(call: &Call, args: &UseArgs) -> Done {
         let what = "which profile or cluster? a name is missing";
         return Err(Report::new(Code::Usage, what, "`eksd status --all` lists them").into());
     };
-    let mut door = door::open(call, Wish::Served)?;
-    let resolved: Resolved =
-        door.ask(Request::Resolve(ResolveParams { name: name.clone() }), ANSWER_LIMIT)?;
+    let request = Request::Resolve(ResolveParams { name: name.clone() });
+    let resolved: Resolved = door::ask(call, Wish::Served, &request, ANSWER_LIMIT)?;
     let uses =
         UseParams { profile: Some(resolved.profile.clone()), cluster: resolved.cluster.clone() };
     // The shell can use it all the same.
-    drop(door.client().ask::<Empty>(Request::Use(uses), TELL_LIMIT));
+    if !call.no_agent
+        && let Ok(mut agent) = door::running(call, TELL_LIMIT)
+    {
+        drop(agent.ask::<Empty>(Request::Use(uses), TELL_LIMIT));
+    }
     output::data(code(name, &resolved))?;
     Ok(0)
 }

@@ -64,7 +64,12 @@ fn cluster(alias: &str, profile: &str) -> ClusterStatus {
 fn answer(profiles: Vec<ProfileStatus>, clusters: Vec<ClusterStatus>) -> StatusAnswer {
     StatusAnswer {
         version: 1,
-        agent: AgentStatus { version: "0.1.0".into(), pid: 1, started_at: String::new() },
+        agent: AgentStatus {
+            version: "0.1.0".into(),
+            pid: 1,
+            started_at: String::new(),
+            refreshing: 0,
+        },
         profiles,
         clusters,
         reports: vec![],

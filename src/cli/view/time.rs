@@ -36,8 +36,8 @@ impl Until {
         let Some(text) = at.filter(|_| sure != Confidence::Unknown) else {
             return match phase {
                 Phase::Static => Self::only("no end"),
-                Phase::Misconfigured => Self::none(),
-                Phase::NeedsLogin | Phase::NeedsMfa | Phase::Expired => Self::only("ended"),
+                Phase::Misconfigured | Phase::NeedsMfa => Self::none(),
+                Phase::NeedsLogin | Phase::Expired => Self::only("ended"),
                 _ => Self::only("unknown"),
             };
         };

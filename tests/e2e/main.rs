@@ -1,0 +1,28 @@
+//! The built programs as people use them: with the real AWS CLIs, boto3, kubectl, shells and
+//! notification daemons, against the lab.
+//!
+//! A program that is missing fails these tests with the package that has it; they never skip.
+
+#![expect(clippy::disallowed_methods, reason = "a test makes files and environments of its own")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
+
+mod clients;
+mod counts;
+mod exec_plugin;
+mod faults;
+mod herd;
+mod home;
+mod intruders;
+mod kills;
+mod main_job;
+mod notices;
+mod place;
+mod ran;
+mod secrets;
+mod shells;
+mod short_lives;
+mod silent;
+mod socket;
+mod starts;
+mod surroundings;
+mod tools;
