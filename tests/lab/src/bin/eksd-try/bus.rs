@@ -11,6 +11,7 @@ use futures_core::Stream as _;
 use zbus::connection::Builder;
 use zbus::message::{Message, Type};
 
+use zbus::names::MemberName;
 use zbus::{Connection, MessageStream, OwnedVariant, Result};
 
 use crate::desk::Bubble;
@@ -70,7 +71,7 @@ async fn answer(
     last: &mut u32,
 ) -> Result<()> {
     let header = call.header();
-    match header.member().map(|member| member.as_str()) {
+    match header.member().map(MemberName::as_str) {
         Some("Notify") => {
             let body = call.body();
             let (_, replaced, _, title, body, ..): Notify = body.deserialize()?;

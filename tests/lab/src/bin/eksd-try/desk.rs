@@ -65,13 +65,11 @@ impl Desk {
             BufReader::new(stdout).read_line(&mut address)?;
         }
         address.truncate(address.trim_end().len());
-        match serve(&address) {
-            Some(bubbles) => Ok(Some(Self { daemon, address, bubbles })),
-            None => {
-                end(&mut daemon);
-                Ok(None)
-            }
-        }
+        let Some(bubbles) = serve(&address) else {
+            end(&mut daemon);
+            return Ok(None);
+        };
+        Ok(Some(Self { daemon, address, bubbles }))
     }
 
     /// For `DBUS_SESSION_BUS_ADDRESS`.

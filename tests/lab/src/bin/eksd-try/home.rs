@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -133,7 +134,12 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        self.ask("eksd", &["agent", "stop"]);
+        if let Some(eksd) = self.find("eksd") {
+            let mut stop = self.command(eksd);
+            // A second Ctrl-C is not for it.
+            stop.args(["agent", "stop"]).process_group(0);
+            let _ = stop.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
         // The agent's last files may still come while the folder goes.
         for _ in 0..5 {
             match fs::remove_dir_all(&self.folder) {

@@ -42,7 +42,7 @@ impl Say {
 
     /// A line as it is.
     pub(crate) fn line(&self, text: &str) {
-        self.put(&format!("{text}\n"));
+        put(&format!("{text}\n"));
     }
 
     /// The heading of the next step.
@@ -91,25 +91,25 @@ impl Say {
     /// A line that the next one replaces; nothing where lines cannot be replaced.
     pub(crate) fn passing(&self, text: &str) {
         if self.is_terminal {
-            self.put(&format!("\r\u{1b}[K{}", self.paint(DIM, text)));
+            put(&format!("\r\u{1b}[K{}", self.paint(DIM, text)));
         }
     }
 
     /// Takes the passing line away.
     pub(crate) fn passed(&self) {
         if self.is_terminal {
-            self.put("\r\u{1b}[K");
+            put("\r\u{1b}[K");
         }
-    }
-
-    /// Text as it is.
-    pub(crate) fn put(&self, text: &str) {
-        let mut out = io::stdout().lock();
-        // Whoever stopped reading does not stop the clean-up.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// Text as it is.
+pub(crate) fn put(text: &str) {
+    let mut out = io::stdout().lock();
+    // Whoever stopped reading does not stop the clean-up.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
