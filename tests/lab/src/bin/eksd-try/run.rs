@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::home::Home;
 use crate::interrupt::Interrupt;
-use crate::say::{self, Say};
+use crate::say::Say;
 use crate::{Done, failed};
 
 /// No command of the tour takes nearly as long.
@@ -93,7 +93,7 @@ impl<'a> Runner<'a> {
         loop {
             match lines.recv_timeout(LOOK) {
                 Ok(line) => {
-                    say::put(&line);
+                    self.say.put(&line);
                     text.push_str(&line);
                 }
                 Err(RecvTimeoutError::Disconnected) => break,

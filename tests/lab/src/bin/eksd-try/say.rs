@@ -12,6 +12,7 @@ const HEADING: &str = "1;36";
 /// The voice of the program.
 #[derive(Debug)]
 pub(crate) struct Say {
+    out: io::Stdout,
     is_terminal: bool,
     colour: bool,
     steps: Cell<u32>,
@@ -24,6 +25,7 @@ impl Say {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
+            out: io::stdout(),
             is_terminal: is_terminal && !is_dumb,
             colour: is_terminal && !is_dumb && !no_colour,
             steps: Cell::new(0),
@@ -42,7 +44,7 @@ impl Say {
 
     /// A line as it is.
     pub(crate) fn line(&self, text: &str) {
-        put(&format!("{text}\n"));
+        self.put(&format!("{text}\n"));
     }
 
     /// The heading of the next step.
@@ -91,25 +93,25 @@ impl Say {
     /// A line that the next one replaces; nothing where lines cannot be replaced.
     pub(crate) fn passing(&self, text: &str) {
         if self.is_terminal {
-            put(&format!("\r\u{1b}[K{}", self.paint(DIM, text)));
+            self.put(&format!("\r\u{1b}[K{}", self.paint(DIM, text)));
         }
     }
 
     /// Takes the passing line away.
     pub(crate) fn passed(&self) {
         if self.is_terminal {
-            put("\r\u{1b}[K");
+            self.put("\r\u{1b}[K");
         }
+    }
+
+    /// Text as it is.
+    pub(crate) fn put(&self, text: &str) {
+        let mut out = self.out.lock();
+        // Whoever stopped reading does not stop the clean-up.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
-}
-
-/// Text as it is.
-pub(crate) fn put(text: &str) {
-    let mut out = io::stdout().lock();
-    // Whoever stopped reading does not stop the clean-up.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -94,11 +94,11 @@ struct Tour<'a> {
 }
 
 /// A part of the tour, under a heading of its own.
-type Step = fn(&Tour<'_>) -> Done;
+type Step<'a> = fn(&Tour<'a>) -> Done;
 
-impl Tour<'_> {
+impl<'a> Tour<'a> {
     fn all(&self) -> Done {
-        let steps: [(&str, Step); 9] = [
+        let steps: [(&str, Step<'a>); 9] = [
             ("A home for the tour", Self::settle),
             ("Log in, once", Self::first_login),
             ("What is good, and until when", Self::status),
