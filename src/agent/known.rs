@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     model::{
-        AwsFiles, Chain, ChainError, LoginKey, Origin, ProfileName, SsoLogin, chain,
+        AwsFiles, Chain, ChainError, Finding, LoginKey, Origin, ProfileName, SsoLogin, chain,
         session::{SessionKey, Spec},
         text::{near_miss, printable, printable_sentence},
     },
@@ -29,57 +29,67 @@ pub(super) struct Known {
     profiles: BTreeMap<ProfileName, Resolved>,
     logins: BTreeMap<LoginKey, SsoLogin>,
     reports: Vec<Report>,
+    /// Profiles that the files no longer hold in a form that works, kept as they were.
+    carried: BTreeSet<ProfileName>,
+}
+
+/// Returns whether `now` holds a finding that `before` did not.
+fn has_news(before: &[Finding], now: &[Finding]) -> bool {
+    let count = |all: &[Finding], what: &str| all.iter().filter(|it| it.what == what).count();
+    now.iter().any(|finding| count(before, &finding.what) < count(now, &finding.what))
+}
+
+fn report_of(finding: &Finding) -> Report {
+    let refused = match finding.refused_by.as_slice() {
+        [] => "eksd reads past it".to_owned(),
+        by => format!("eksd reads past it; refused as a whole by: {}", by.join(", ")),
+    };
+    let what = format!("{}: {}", finding.origin, printable_sentence(&finding.what));
+    Report::new(Code::ConfigBroken, what, format!("mend {}", finding.origin)).because(refused)
 }
 
 impl Known {
-    /// Resolves `files`. A profile or sso-session that is lost only because a line of it has just
-    /// become unreadable keeps what `self` knew of it until the line is mended. `unread` are files
-    /// that could not be read at all.
+    /// Resolves `files`. A profile or sso-session that is lost because a line has just become
+    /// unreadable keeps what `self` knew of it until the line is mended. `unread` are files that
+    /// could not be read at all.
     pub(super) fn update(&mut self, mut files: AwsFiles, unread: Vec<Report>) {
-        let new_finding = files
-            .findings
-            .iter()
-            .any(|finding| !self.files.findings.iter().any(|old| old.what == finding.what));
-        let mut reports: Vec<Report> = unread;
-        reports.extend(files.findings.iter().map(|finding| {
-            let refused = match finding.refused_by.as_slice() {
-                [] => "eksd reads past it".to_owned(),
-                by => format!("eksd reads past it; refused as a whole by: {}", by.join(", ")),
-            };
-            let what = format!("{}: {}", finding.origin, printable_sentence(&finding.what));
-            Report::new(Code::ConfigBroken, what, format!("mend {}", finding.origin))
-                .because(refused)
+        let lost_lines = !unread.is_empty() || has_news(&self.files.findings, &files.findings);
+        let mut reports = unread;
+        reports.extend(files.findings.iter().map(report_of));
+        // What was lost earlier stays in use while something is still wrong with the files.
+        let earlier = if reports.is_empty() { BTreeSet::new() } else { self.carried.clone() };
+        let is_kept = |name: &ProfileName| lost_lines || earlier.contains(name);
+        let carried = self.carry_over(&mut files, is_kept);
+        reports.extend(carried.iter().map(|name| {
+            let what = format!(
+                "profile `{}` can no longer be read; its last good version is in use",
+                printable(name.as_str())
+            );
+            Report::new(Code::ConfigBroken, what, "mend the lines named above")
         }));
-        if new_finding || !reports.is_empty() {
-            self.carry_over(&mut files, &mut reports);
-        }
-        *self = Self::resolve(files, reports);
+        *self = Self { carried, ..Self::resolve(files, reports) };
     }
 
-    fn carry_over(&self, files: &mut AwsFiles, reports: &mut Vec<Report>) {
-        if files.findings.is_empty() && reports.is_empty() {
-            return;
-        }
-        for (name, section) in &self.files.sso_sessions {
-            files.sso_sessions.entry(name.clone()).or_insert_with(|| section.clone());
-        }
+    /// Puts the profiles that worked and do not work any more back, with their sso-sessions.
+    fn carry_over(
+        &self,
+        files: &mut AwsFiles,
+        is_kept: impl Fn(&ProfileName) -> bool,
+    ) -> BTreeSet<ProfileName> {
+        let mut carried = BTreeSet::new();
         for (name, known) in &self.profiles {
-            let works = |files: &AwsFiles| chain::resolve(files, name.as_str()).is_ok();
-            if known.chain.is_ok()
-                && !works(files)
-                && let Some(section) = self.files.profiles.get(name)
-            {
-                files.profiles.insert(name.clone(), section.clone());
-                reports.push(Report::new(
-                    Code::ConfigBroken,
-                    format!(
-                        "profile `{}` can no longer be read; the last good version is in use",
-                        printable(name.as_str())
-                    ),
-                    "mend the lines named above",
-                ));
+            let is_lost = known.chain.is_ok() && chain::resolve(files, name.as_str()).is_err();
+            let Some(section) = self.files.profiles.get(name).filter(|_| is_lost && is_kept(name))
+            else {
+                continue;
+            };
+            files.profiles.insert(name.clone(), section.clone());
+            for (session, section) in &self.files.sso_sessions {
+                files.sso_sessions.entry(session.clone()).or_insert_with(|| section.clone());
             }
+            carried.insert(name.clone());
         }
+        carried
     }
 
     fn resolve(files: AwsFiles, reports: Vec<Report>) -> Self {
@@ -98,7 +108,7 @@ impl Known {
                 (name.clone(), Resolved { chain, specs, line: section.origin.line })
             })
             .collect();
-        Self { files, profiles, logins, reports }
+        Self { files, profiles, logins, reports, carried: BTreeSet::new() }
     }
 
     /// Returns what is wrong with the files.

@@ -38,6 +38,30 @@ async fn a_broken_line_costs_only_itself_and_is_named() {
 }
 
 #[tokio::test]
+async fn a_profile_that_is_deleted_beside_an_old_mistake_is_gone() {
+    let broken = format!("nonsense\n{CONFIG}");
+    let bench = Bench::start_with(&broken, "", eksd_lab::Script::default()).await;
+    bench.login("corp").await;
+    bench.credentials("readonly").await.unwrap();
+    let without = broken.replace("[profile readonly]", "[profile other]");
+    bench.write_config(&without);
+    bench.until(|status| status.profiles.iter().any(|row| row.profile == "other")).await;
+    assert_eq!(bench.credentials("readonly").await.unwrap_err().code, Code::UnknownProfile);
+}
+
+#[tokio::test]
+async fn a_lost_profile_stays_in_use_through_further_edits() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    let broken = CONFIG.replace("[profile dev]", "[profile dev");
+    bench.write_config(&broken);
+    bench.until(|status| !status.reports.is_empty()).await;
+    bench.write_config(&broken.replace("[profile readonly]", "[profile other]"));
+    bench.until(|status| status.profiles.iter().any(|row| row.profile == "other")).await;
+    assert!(bench.credentials("dev").await.is_ok());
+}
+
+#[tokio::test]
 async fn an_editor_that_truncates_first_deletes_nothing() {
     let bench = Bench::start().await;
     bench.login("corp").await;
