@@ -109,7 +109,7 @@ fn a_signal_ends_it_and_it_cleans_up() {
     let id = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
     lines.for_each(drop);
-    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
     is_empty(temp.path());
 }
 

@@ -2,6 +2,7 @@
 //! and the person's own desktop stays quiet.
 
 use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -59,6 +60,8 @@ impl Desk {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            // Ctrl-C is not for it: the end of the program is its end.
+            .process_group(0)
             .spawn()?;
         let mut address = String::new();
         if let Some(stdout) = daemon.stdout.take() {

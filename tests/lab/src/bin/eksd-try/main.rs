@@ -77,7 +77,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
             say.failure(&trouble.to_string());
-            ExitCode::FAILURE
+            match trouble {
+                // As a shell tells it: 128 and the signal's number.
+                Trouble::Interrupted => ExitCode::from(130),
+                Trouble::Failed(_) => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -97,9 +101,11 @@ fn try_it(cli: &Cli, say: &Say) -> Done {
         None => Programs::build(say)?,
     };
     let interrupt = Interrupt::listen()?;
-    if cli.shell {
+    let done = if cli.shell {
         play::play(&programs, say, &interrupt)
     } else {
         tour::tour(&programs, say, &interrupt)
-    }
+    };
+    // The terminal's Ctrl-C reaches the command of the step too, which then fails.
+    done.map_err(|trouble| interrupt.check().err().unwrap_or(trouble))
 }

@@ -1,6 +1,6 @@
 //! What the person reads: headings, commands, remarks. Colours and moving lines only on a terminal.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal as _, Write as _};
 
 const BOLD: &str = "1";
@@ -16,6 +16,8 @@ pub(crate) struct Say {
     is_terminal: bool,
     colour: bool,
     steps: Cell<u32>,
+    /// The passing line that stands there now.
+    passing: RefCell<String>,
 }
 
 impl Say {
@@ -29,6 +31,7 @@ impl Say {
             is_terminal: is_terminal && !is_dumb,
             colour: is_terminal && !is_dumb && !no_colour,
             steps: Cell::new(0),
+            passing: RefCell::default(),
         }
     }
 
@@ -71,6 +74,7 @@ impl Say {
 
     /// What went wrong.
     pub(crate) fn failure(&self, text: &str) {
+        self.passed();
         let line = format!("cargo try: {text}");
         let line = if io::stderr().is_terminal() { self.paint(RED, &line) } else { line };
         let _ = writeln!(io::stderr(), "{line}");
@@ -92,14 +96,15 @@ impl Say {
 
     /// A line that the next one replaces; nothing where lines cannot be replaced.
     pub(crate) fn passing(&self, text: &str) {
-        if self.is_terminal {
+        if self.is_terminal && *self.passing.borrow() != text {
+            text.clone_into(&mut self.passing.borrow_mut());
             self.put(&format!("\r\u{1b}[K{}", self.paint(DIM, text)));
         }
     }
 
     /// Takes the passing line away.
     pub(crate) fn passed(&self) {
-        if self.is_terminal {
+        if !self.passing.take().is_empty() {
             self.put("\r\u{1b}[K");
         }
     }

@@ -228,11 +228,12 @@ impl<'a> Tour<'a> {
     }
 
     fn warning(&self) -> Done {
-        let left = self.logged_in.get() + SESSION - self.lab.now();
+        let end = self.logged_in.get() + SESSION;
+        let left = end - self.lab.now();
         self.say.line(&format!(
             "The session has {left} s left; eksd warns {WARNING} s before its end."
         ));
-        if self.notice("the warning", &format!("{WARNING} s before the end"))? {
+        if self.notice("the warning", end - WARNING, &format!("{WARNING} s before the end"))? {
             self.say.remark("what the desktop was asked to show, while there is still time");
         } else {
             self.becomes("the warning", 10)?;
@@ -257,7 +258,7 @@ impl<'a> Tour<'a> {
         self.arrives("AWS refuses to renew", |calls| {
             calls.iter().any(|call| call.error.as_deref() == Some("InvalidGrantException"))
         })?;
-        if self.notice("the end", "the session has ended")? {
+        if self.notice("the end", self.lab.now(), "the session has ended")? {
             self.say.remark("AWS refused to renew; eksd says so, and does not ask again and again");
         }
         self.becomes("needs-login", 11)?;
@@ -273,7 +274,7 @@ impl<'a> Tour<'a> {
                 "the last keys are good for another {} s, and are served until then",
                 end - self.lab.now()
             ));
-            self.until("those keys end", end, || Ok(false))?;
+            self.until("they end", end)?;
         }
         let ran = self.run.typed("eksd credential-process --profile dev; echo \"exit code $?\"")?;
         expect(ran.text.contains("`eksd login dev`"), "it does not say what to do")?;
@@ -352,37 +353,39 @@ impl<'a> Tour<'a> {
         Ok(())
     }
 
-    /// Waits until a moment of the lab's clock, counting down, or until `done`.
-    fn until(&self, what: &str, end: i64, mut done: impl FnMut() -> Done<bool>) -> Done<bool> {
+    /// Waits until a moment of the lab's clock, counting down.
+    fn until(&self, what: &str, end: i64) -> Done {
         while self.lab.now() < end {
             self.interrupt.check()?;
-            self.say.passing(&format!("  {what}: {} s", end - self.lab.now()));
-            if done()? {
-                self.say.passed();
-                return Ok(true);
-            }
+            self.say.passing(&format!("  until {what}: {} s", end - self.lab.now()));
             std::thread::sleep(LOOK);
         }
         self.say.passed();
-        Ok(false)
+        Ok(())
     }
 
     /// Waits until `eksd status --check` ends with this code.
     fn becomes(&self, what: &str, code: i32) -> Done {
-        let now = self.lab.now();
-        let end = now + i64::try_from(PATIENCE.as_secs()).unwrap_or_default();
+        let began = Instant::now();
         let eksd = self.home.find("eksd").unwrap_or_default();
-        let reached = self.until(&format!("waiting for {what}"), end, || {
+        while began.elapsed() < PATIENCE {
             let status = self.home.command(&eksd).args(["status", "dev", "--check"]).status()?;
-            Ok(status.code() == Some(code))
-        })?;
-        expect(reached, format!("waited in vain for {what}"))
+            if status.code() == Some(code) {
+                self.say.passed();
+                return Ok(());
+            }
+            self.interrupt.check()?;
+            self.say.passing(&format!("  {} s … {what}", began.elapsed().as_secs()));
+            std::thread::sleep(LOOK);
+        }
+        self.say.passed();
+        failed(format!("waited in vain for {what}"))
     }
 
     /// Waits for a notice and draws it; false where there is no desktop to ask.
-    fn notice(&self, what: &str, when: &str) -> Done<bool> {
+    fn notice(&self, what: &str, due: i64, when: &str) -> Done<bool> {
         let Some(desk) = &self.desk else { return Ok(false) };
-        let Bubble::Shown { title, body } = self.bubble(desk, what)? else {
+        let Bubble::Shown { title, body } = self.bubble(desk, what, due)? else {
             return failed(format!("{what}: a notice was taken back instead"));
         };
         self.say.notice(&title, &body);
@@ -393,11 +396,12 @@ impl<'a> Tour<'a> {
     /// Waits until the notice is taken back.
     fn closed(&self) -> Done {
         let Some(desk) = &self.desk else { return Ok(()) };
-        let bubble = self.bubble(desk, "the notice's end")?;
+        let bubble = self.bubble(desk, "the notice's end", self.lab.now())?;
         expect(bubble == Bubble::Closed, "another notice came instead of the old one's end")
     }
 
-    fn bubble(&self, desk: &Desk, what: &str) -> Done<Bubble> {
+    /// The next thing on the desktop, expected at a moment of the lab's clock.
+    fn bubble(&self, desk: &Desk, what: &str, due: i64) -> Done<Bubble> {
         let began = Instant::now();
         loop {
             match desk.next(LOOK) {
@@ -407,7 +411,8 @@ impl<'a> Tour<'a> {
                 }
                 Err(RecvTimeoutError::Timeout) if began.elapsed() < PATIENCE => {
                     self.interrupt.check()?;
-                    self.say.passing(&format!("  {} s … {what}", began.elapsed().as_secs()));
+                    let left = (due - self.lab.now()).max(0);
+                    self.say.passing(&format!("  until {what}: {left} s"));
                 }
                 Err(_) => {
                     self.say.passed();
