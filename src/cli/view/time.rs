@@ -42,7 +42,7 @@ impl Until {
             };
         };
         let Ok(at) = text.parse::<Timestamp>() else { return Self::only(&printable(text)) };
-        let seconds = at.duration_since(now.timestamp()).as_secs();
+        let seconds = seconds_until(at, now);
         let about = if sure == Confidence::Estimated { "~" } else { "" };
         let short = if seconds <= 0 {
             format!("ended {about}{} ago", span(seconds.saturating_neg()))
@@ -56,9 +56,16 @@ impl Until {
 /// Returns an instant for a sentence: `16:40 (in 2h14m)`; `None` where it is not known.
 pub fn until_in_words(at: Option<&str>, sure: Confidence, now: &ZonedDateTime) -> Option<String> {
     let at: Timestamp = at.filter(|_| sure != Confidence::Unknown)?.parse().ok()?;
-    let left = at.duration_since(now.timestamp()).as_secs().max(0);
+    let left = seconds_until(at, now).max(0);
     let about = if sure == Confidence::Estimated { "about " } else { "" };
     Some(format!("{about}{} (in {})", clock(at, now), span(left)))
+}
+
+/// Returns the whole seconds until `at`, a begun one counted, as the prompt counts: in the last
+/// second nothing has ended yet.
+fn seconds_until(at: Timestamp, now: &ZonedDateTime) -> i64 {
+    let left = at.duration_since(now.timestamp());
+    left.as_secs() + i64::from(0 < left.subsec_nanos())
 }
 
 /// Returns a length in its two largest units; near the end the seconds count.
@@ -110,6 +117,21 @@ mod tests {
             (90 * 86_400, "90d0h"),
         ] {
             assert_eq!(span(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn a_begun_second_counts() {
+        let at: Timestamp = "2026-11-24T14:26:10Z".parse().unwrap();
+        for (now, expected) in [
+            ("2026-11-24T14:26:00Z[UTC]", 10),
+            ("2026-11-24T14:26:00.001Z[UTC]", 10),
+            ("2026-11-24T14:26:09.999Z[UTC]", 1),
+            ("2026-11-24T14:26:10Z[UTC]", 0),
+            ("2026-11-24T14:26:10.5Z[UTC]", 0),
+            ("2026-11-24T14:26:11.5Z[UTC]", -1),
+        ] {
+            assert_eq!(seconds_until(at, &now.parse().unwrap()), expected, "{now}");
         }
     }
 
