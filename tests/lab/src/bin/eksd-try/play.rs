@@ -1,5 +1,7 @@
 //! `--shell`: all of it set up, and the person left in a shell to play with it.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -25,10 +27,8 @@ pub(crate) fn play(programs: &Programs, say: &Say, interrupt: &Interrupt) -> Don
         home.set("DBUS_SESSION_BUS_ADDRESS", address);
     }
     home.write_aws_config()?;
-    home.write(
-        ".config/eksd/config.toml",
-        "[login]\nflow = \"browser\"\n\n[sso-session.corp]\nlength = \"8h\"\n",
-    )?;
+    home.write(".config/eksd/config.toml", &settings("8h", "30m"))?;
+    write_short_session(&home)?;
     write_rc_files(&home)?;
 
     say.heading("Setting up");
@@ -55,6 +55,31 @@ fn desktop() -> Option<String> {
         let socket = Path::new(&std::env::var_os("XDG_RUNTIME_DIR")?).join("bus");
         socket.exists().then(|| format!("unix:path={}", socket.display()))
     })
+}
+
+/// eksd's settings, for sessions of this length.
+fn settings(length: &str, warning: &str) -> String {
+    format!(
+        "[login]\nflow = \"browser\"\n\n[sso-session.corp]\nlength = \"{length}\"\n\n\
+         [notices]\nbefore = [\"{warning}\"]\n"
+    )
+}
+
+/// A command of this shell alone: the lab and eksd's settings change to short sessions.
+fn write_short_session(home: &Home) -> Done {
+    let file = "bin/short-session";
+    let lifetimes =
+        r#"{"lifetimes": {"session": 180, "access_token": 60, "role_credentials": 60}}"#;
+    let settings = settings("3m", "1m");
+    home.write(
+        file,
+        &format!(
+            "#!/bin/sh\neksd-lab ctl state '{lifetimes}' >/dev/null\n\
+             cat >~/.config/eksd/config.toml <<'END'\n{settings}END\n\
+             eksd agent restart && eksd login dev --force\n"
+        ),
+    )?;
+    Ok(fs::set_permissions(home.folder().join(file), Permissions::from_mode(0o700))?)
 }
 
 fn write_rc_files(home: &Home) -> Done {
@@ -96,15 +121,19 @@ fn things_to_try(home: &Home, hook: Option<Hook>) -> String {
         );
     }
     text.push_str(
-        "  eksd logout dev; eksd login dev\n\
+        "  eksd logout dev                ends the session, at the lab and here\n  \
+         eksd login dev                 begins the next one\n\
          \n\
-         Make the lab misbehave, and look at `eksd status` and at the prompt:\n  \
-         eksd-lab ctl state '{\"lifetimes\": {\"access_token\": 60, \"role_credentials\": 60}}'\n  \
-         eksd-lab ctl revoke '{\"what\": \"all\"}'         end every session now\n  \
-         eksd-lab ctl faults '{\"op\": \"*\", \"act\": \"drop\", \"times\": -1}'   AWS cannot be reached\n  \
-         eksd-lab ctl faults '{\"clear\": true}'         it can again\n  \
-         eksd-lab ctl clusters '{\"name\": \"demo\", \"recreate\": true}'; eksd cluster sync\n  \
-         eksd-lab ctl 'count?op=GetRoleCredentials'    how often AWS was asked\n\
+         The lab:\n  \
+         short-session                  from now on sessions last 3 min: watch the prompt to the end\n  \
+         eksd-lab ctl faults '{\"op\": \"*\", \"act\": \"drop\", \"times\": -1}'\n                                 \
+         AWS cannot be reached: nothing that is held is lost\n  \
+         eksd-lab ctl faults '{\"clear\": true}'\n                                 \
+         it can again\n  \
+         eksd-lab ctl clusters '{\"name\": \"demo\", \"recreate\": true}'; eksd cluster sync\n                                 \
+         another cluster under the old name\n  \
+         eksd-lab ctl 'count?op=GetRoleCredentials'\n                                 \
+         how often AWS was asked for keys\n\
          \n\
          `exit` ends it and removes everything.\n",
     );
