@@ -190,9 +190,10 @@ impl Agent {
     fn for_profile(chain: &Chain, report: Report) -> Report {
         match report.code {
             Code::NeedsLogin => {
-                let mut named = status::needs_login(chain.profile.as_str(), chain);
-                named.why = report.why;
-                named
+                // A refusal is evidence that there was a session; without one there may not have been.
+                let has_ended = !report.why.is_empty();
+                let named = status::needs_login(chain.profile.as_str(), chain, has_ended);
+                Report { why: report.why, ..named }
             }
             _ => report,
         }

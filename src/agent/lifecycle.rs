@@ -26,7 +26,7 @@ use tracing_subscriber::{
 
 use crate::{
     config::{Env, Paths},
-    ipc::wire::Startup,
+    ipc::wire::{AgentLine, RpcError, Startup},
     report::{Code, Report},
     store::{atomic, lock::Lock},
     world::{Life, World},
@@ -50,7 +50,7 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["run"] => background(false),
         ["run", "--background"] => background(true),
-        ["once"] => once(),
+        ["once"] => once().inspect_err(answer_failure),
         ["--version"] => {
             say(&format!("eksd-agent {}", env!("CARGO_PKG_VERSION")));
             Ok(())
@@ -66,9 +66,18 @@ pub fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the program's own version, for people")]
+/// Says a line on stdout; whether anybody listens is their business.
 fn say(text: &str) {
-    println!("{text}");
+    let _hung_up = writeln!(io::stdout(), "{text}");
+}
+
+/// Tells the client, which sees only what is said on the pipe, why nobody answers it.
+fn answer_failure(report: &Report) {
+    let error = RpcError { code: -32_000, message: report.what.clone(), data: report.clone() };
+    let line = AgentLine::<()>::Failure { jsonrpc: "2.0".to_owned(), id: None, error };
+    if let Ok(line) = serde_json::to_string(&line) {
+        say(&line);
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a program that cannot go on")]

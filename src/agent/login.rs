@@ -12,7 +12,7 @@ use super::{
     callback::Callback,
     event::{Event, Fresh, LoginNews, Mailbox},
     owner::{Agent, Held},
-    refresh::{blocking, keep, trouble},
+    refresh::{blocking, forget_registration, keep, trouble},
 };
 use crate::{
     aws::{AwsError, Class, Grant, Kind, TokenRequest, pkce},
@@ -328,17 +328,31 @@ impl Work {
         let expires_at = self.world.clock.now().checked_add(LONGEST_LOGIN);
         self.open(url, None, expires_at.unwrap_or(Timestamp::MAX));
         let waited = tokio::time::timeout(LONGEST_LOGIN, callback.code(&self.login.key)).await;
-        let code = waited.map_err(|_| self.timeout())??;
+        let Ok(code) = waited else {
+            // Perhaps the page said that it does not know the client: no browser tells.
+            forget_registration(&self.world, &self.login).await;
+            return Err(self.timeout());
+        };
+        let code = code?;
         let redirect_uri = callback.redirect_uri().to_owned();
         let request = TokenRequest::AuthorizationCode { code, redirect_uri, verifier };
         let token = self.world.aws.create_token(&self.login.reach, &registration, &request).await;
+        if token.as_ref().is_err_and(|error| error.kind == Kind::RegistrationRefused) {
+            forget_registration(&self.world, &self.login).await;
+        }
         token.map_err(|error| self.failed(&error))
     }
 
     /// Device authorization grant (RFC 8628).
     async fn by_device_code(&self) -> Result<SsoToken, Report> {
-        let registration = self.registration(Grant::Device).await?;
-        let device = self.world.aws.start_device_authorization(&self.login, &registration).await;
+        let mut registration = self.registration(Grant::Device).await?;
+        let aws = &self.world.aws;
+        let mut device = aws.start_device_authorization(&self.login, &registration).await;
+        if device.as_ref().is_err_and(|error| error.kind == Kind::RegistrationRefused) {
+            forget_registration(&self.world, &self.login).await;
+            registration = self.registration(Grant::Device).await?;
+            device = aws.start_device_authorization(&self.login, &registration).await;
+        }
         let device = device.map_err(|error| self.failed(&error))?;
         let url = device.verification_uri_complete.unwrap_or(device.verification_uri);
         self.open(url, Some(device.user_code), device.expires_at);

@@ -186,9 +186,21 @@ async fn refresh_token(
         }
         Err(error) if matches!(error.class, Class::NeedsPerson) => {
             drop(guard);
+            if error.kind == Kind::RegistrationRefused {
+                forget_registration(world, &login).await;
+            }
             lost_race(world, &login, &ours, &error).await
         }
         Err(error) => Err(trouble(&error, &login.key.to_string())),
+    }
+}
+
+/// A client that AWS does not know any more: with it the next login would end at a page that says
+/// so, and nobody would tell eksd.
+pub(super) async fn forget_registration(world: &Arc<World>, login: &SsoLogin) {
+    let (cache, login) = (world.sso_cache.clone(), login.clone());
+    if let Ok(Err(error)) = blocking(move || cache.remove_registration(&login)).await {
+        tracing::warn!(%error, "the client registration could not be removed");
     }
 }
 

@@ -92,8 +92,6 @@ variables! {
     https_proxy: String = "https_proxy" or "HTTPS_PROXY";
     /// Proxy for `http:` addresses; the lower-case name wins, as for curl.
     http_proxy: String = "http_proxy" or "HTTP_PROXY";
-    /// Proxy where no other is named.
-    all_proxy: String = "all_proxy" or "ALL_PROXY";
     /// Hosts reached without a proxy.
     no_proxy: String = "no_proxy" or "NO_PROXY";
     /// `true`: FIPS endpoints.

@@ -268,7 +268,7 @@ fn of_sessions(name: &str, chain: &Chain, seen: Seen<'_>) -> View {
     view.report =
         path.iter().find_map(|session| session.trouble.as_ref()).map(|it| it.report.clone());
     if view.phase == Phase::NeedsLogin && view.report.is_none() {
-        view.report = Some(needs_login(name, chain));
+        view.report = Some(needs_login(name, chain, false));
     }
     if let (Some(login), true) = (chain.login(), view.phase != Phase::NeedsLogin)
         && let Some(session) = seen.sessions.get(&SessionKey::Login(login.key.clone()))
@@ -279,14 +279,13 @@ fn of_sessions(name: &str, chain: &Chain, seen: Seen<'_>) -> View {
     view
 }
 
-/// Returns the report for a profile whose sign-in is over, or never began.
-pub fn needs_login(name: &str, chain: &Chain) -> Report {
+/// Returns the report for a profile whose sign-in is over (`has_ended`), or may never have begun.
+pub fn needs_login(name: &str, chain: &Chain, has_ended: bool) -> Report {
+    let how = if has_ended { "has ended" } else { "is over or never began" };
     let session = chain.login().map_or_else(String::new, |login| login.key.to_string());
     Report::new(
         Code::NeedsLogin,
-        format!(
-            "profile `{name}` needs a login: the SSO session `{session}` is over or never began"
-        ),
+        format!("profile `{name}` needs a login: the SSO session `{session}` {how}"),
         format!("run `eksd login {name}`"),
     )
 }

@@ -1,1 +1,109 @@
-//! Later.
+//! What a warm call and an idle agent cost, counted and not timed.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use crate::home::CONFIG;
+use crate::place::Place;
+use crate::ran::Ran;
+use crate::tools::{comes, tool};
+
+/// Runs a warm client under strace and returns the lines of its calls.
+fn traced(place: &Place, words: &str) -> Vec<String> {
+    place.eksd(words).ok();
+    let log = place.path("trace");
+    let mut command = place.command(tool("strace"));
+    command.args(["-f", "-o"]).arg(&log).arg(place.program("eksd")).args(words.split(' '));
+    Ran::from(command.output().unwrap()).ok();
+    place.read("trace").lines().map(str::to_owned).collect()
+}
+
+fn of<'a>(lines: &'a [String], call: &str) -> Vec<&'a String> {
+    lines.iter().filter(|line| line.contains(&format!(" {call}("))).collect()
+}
+
+#[test]
+fn a_warm_call_is_one_process_that_talks_to_the_agent_only() {
+    let place = Place::new();
+    place.login();
+    place.add_demo();
+    let calls = place.lab().count("*");
+    for words in ["token --cluster demo", "credential-process --profile dev"] {
+        let lines = traced(&place, words);
+        for call in ["clone", "clone3", "fork", "vfork"] {
+            assert!(of(&lines, call).is_empty(), "{words}: {:?}", of(&lines, call));
+        }
+        assert_eq!(of(&lines, "execve").len(), 1, "{words}");
+        let connects = of(&lines, "connect");
+        assert_eq!(connects.len(), 1, "{words}: {connects:?}");
+        assert!(connects[0].contains("AF_UNIX") && connects[0].contains("agent.sock"));
+        // From the program's own first call; a dynamic build loads four libraries before.
+        let all = lines.len();
+        let loading = lines.iter().rposition(|line| line.contains(".so")).unwrap_or(0);
+        assert!(all - loading <= 90, "{words}: {all} calls, {} after loading", all - loading);
+    }
+    assert_eq!(place.lab().count("*"), calls, "warm: AWS is not asked");
+}
+
+#[test]
+fn a_prompt_asks_nobody() {
+    let place = Place::new();
+    place.login();
+    place.credentials("dev");
+    assert!(comes(Duration::from_secs(5), || place.eksd("prompt dev").out.contains("dev")));
+    let lines = traced(&place, "prompt dev");
+    for call in ["clone", "clone3", "fork", "vfork", "socket", "connect"] {
+        assert!(of(&lines, call).is_empty(), "{:?}", of(&lines, call));
+    }
+}
+
+/// How often a process was woken up, all its threads together.
+fn wakes(pid: i32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    tasks
+        .map(|task| {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"));
+            line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
+        })
+        .sum()
+}
+
+#[test]
+fn an_idle_agent_with_a_thousand_profiles_sleeps() {
+    let place = Place::new();
+    let mut config = CONFIG.to_owned();
+    for number in 0..1000 {
+        writeln!(
+            config,
+            "\n[profile p{number}]\nsso_session = corp\nsso_account_id = 111122223333\n\
+             sso_role_name = Developer\nregion = eu-west-1"
+        )
+        .unwrap();
+    }
+    place.write("home/.aws/config", &config);
+    place.login();
+    place.credentials("dev");
+    place.credentials("p7");
+    assert_eq!(
+        place.lab().count("GetRoleCredentials"),
+        1,
+        "one role, whatever its profiles' names"
+    );
+    let pid = place.agent().as_raw_nonzero().get();
+    // Threads that did something end after a while; then a stretch of twenty seconds is counted.
+    let mut began = (Instant::now(), wakes(pid));
+    let quiet = comes(Duration::from_secs(50), || {
+        let now = wakes(pid);
+        if now < began.1 || 2 < now - began.1 {
+            began = (Instant::now(), now);
+        }
+        Duration::from_secs(20) <= began.0.elapsed()
+    });
+    assert!(quiet, "{} wake-ups in the last {:?}", wakes(pid) - began.1, began.0.elapsed());
+    assert_eq!(place.lab().count("GetRoleCredentials"), 1, "a thousand profiles cost nothing");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let resident = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    let resident: u64 = resident.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(resident < 40 * 1024, "{resident} KiB");
+}
