@@ -111,8 +111,8 @@ fn surroundings(env: &Env) -> Surroundings {
     };
     Surroundings {
         endpoints,
-        ca_bundle: env.aws_ca_bundle.clone(),
-        ssl_cert_file: env.ssl_cert_file.clone(),
+        ca_bundle: absolute(env.aws_ca_bundle.as_ref()),
+        ssl_cert_file: absolute(env.ssl_cert_file.as_ref()),
         https_proxy: env.https_proxy.clone(),
         http_proxy: env.http_proxy.clone(),
         no_proxy: env.no_proxy.clone(),
@@ -121,6 +121,11 @@ fn surroundings(env: &Env) -> Surroundings {
         region: env.region().map(str::to_owned),
         ..Surroundings::new(system_now)
     }
+}
+
+/// The agent leaves the folder it was started in.
+fn absolute(path: Option<&PathBuf>) -> Option<PathBuf> {
+    path.and_then(|path| std::path::absolute(path).ok())
 }
 
 fn random() -> f64 {

@@ -39,6 +39,7 @@ impl Agent {
         &mut self,
         profile: &str,
         patience: Patience,
+        is_use: bool,
         reply: Reply<Credentials>,
     ) {
         let chain = match self.known.chain(profile) {
@@ -51,17 +52,20 @@ impl Agent {
         let answer = move |result| {
             let _hung_up = reply.send(result);
         };
-        self.ask(chain, patience, Box::new(answer));
+        self.ask(chain, patience, is_use, Box::new(answer));
     }
 
     fn ask(
         &mut self,
         chain: Chain,
         patience: Patience,
+        is_use: bool,
         answer: Box<dyn FnOnce(Result<Credentials, Report>) + Send>,
     ) {
         let specs = chain.specs();
-        self.note_used(&chain.profile, &specs);
+        if is_use {
+            self.note_used(&chain.profile, &specs);
+        }
         let begin = patience == Patience::Some;
         match self.answer(&chain, &specs, begin) {
             Answer::Ready(credentials) => answer(Ok(credentials)),
@@ -167,8 +171,9 @@ impl Agent {
             }
             (_, Some(parent)) if !parent_is_good => self.progress(&parent, begin),
             _ if begin && session.may_ask(&self.policy, now) => {
+                let failing = 0 < session.failures;
                 self.begin_refresh(key);
-                Progress::UnderWay { failing: false }
+                Progress::UnderWay { failing }
             }
             // The plan begins what is idle and warm in the same turn of the loop.
             (Activity::Idle, _) => Progress::UnderWay { failing: false },
@@ -217,7 +222,7 @@ impl Agent {
             let _hung_up =
                 reply.send(result.map(|credentials| Signer { credentials, reach, cluster_id }));
         };
-        self.ask(chain, patience, Box::new(answer));
+        self.ask(chain, patience, true, Box::new(answer));
     }
 
     /// Returns whose credentials sign a token, for which region and cluster.
@@ -317,7 +322,11 @@ impl Progress {
     }
 
     fn lost_report() -> Report {
-        Report::new(Code::Internal, "a session was lost", "report this as a bug")
+        Report::new(
+            Code::Misconfigured,
+            "the profile was changed while its credentials were being fetched",
+            "run the command again",
+        )
     }
 }
 

@@ -74,8 +74,10 @@ impl Callback {
                     // Out of descriptors, or the peer is gone already.
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 },
-                Some(Ok(Some(answer))) = visits.join_next(), if !visits.is_empty() => {
-                    return answer.map_err(|reason| denied(login, &reason));
+                Some(visited) = visits.join_next(), if !visits.is_empty() => {
+                    if let Ok(Some(answer)) = visited {
+                        return answer.map_err(|reason| denied(login, &reason));
+                    }
                 }
             }
         }

@@ -19,6 +19,7 @@ use crate::{
         Credentials, Reach,
         cluster::{Cluster, ClusterFacts},
         kubeconfig::Wanted,
+        status::Phase,
         text::{near_miss, printable},
     },
     report::{Code, Report},
@@ -28,6 +29,9 @@ use crate::{
 
 /// After a failed comparison the next try waits this long, unless somebody asks.
 const RETRY: Duration = Duration::from_mins(15);
+
+/// However short the setting: more often would be a load on AWS for nothing.
+const SHORTEST_CHECK: Duration = Duration::from_mins(1);
 
 /// The registered clusters, by alias.
 #[derive(Debug, Default)]
@@ -89,6 +93,7 @@ impl Errand {
         world: &Arc<World>,
         mailbox: &Mailbox,
     ) -> Result<(ClusterStatus, Vec<String>), Report> {
+        let was_known = self.known.is_some();
         match self.compare(world, mailbox).await {
             Ok((facts, changes)) => {
                 let is_another =
@@ -105,7 +110,7 @@ impl Errand {
                 });
                 let told = changes.clone();
                 let status = mailbox
-                    .ask(|reply| Event::ClusterSynced { cluster, changes: told, reply })
+                    .ask(|reply| Event::ClusterSynced { cluster, was_known, changes: told, reply })
                     .await?;
                 Ok((status, changes))
             }
@@ -152,7 +157,10 @@ impl Errand {
 
     async fn credentials(&self, mailbox: &Mailbox) -> Result<Credentials, Report> {
         let profile = self.profile.clone();
-        mailbox.ask(|reply| Event::Credentials { profile, patience: Patience::Some, reply }).await
+        // Registering a cluster is a use of its profile; looking after it is not.
+        let is_use = self.known.is_none();
+        let patience = Patience::Some;
+        mailbox.ask(|reply| Event::Credentials { profile, patience, is_use, reply }).await
     }
 
     /// Runs for `eksd cluster sync`: a failure is a row, not an end.
@@ -251,16 +259,29 @@ impl Agent {
         }
     }
 
+    fn check_every(&self) -> Duration {
+        self.world.settings.check_clusters_every.max(SHORTEST_CHECK)
+    }
+
+    fn is_used(&self, profile: &str, now: Timestamp) -> bool {
+        let last = self.memory.last_used_at.get(profile);
+        let until = last.and_then(|at| at.checked_add(self.policy.keep_warm).ok());
+        until.is_some_and(|until| now < until)
+    }
+
     /// Starts the comparisons that are due and returns when the next one is. Only clusters whose
     /// profile is in use are compared on the timer.
     pub(super) fn clusters_due(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let every = self.world.settings.check_clusters_every;
+        let every = self.check_every();
         let mut next: Option<Timestamp> = None;
         let mut due = Vec::new();
         for cluster in self.clusters.all() {
             let view = self.view(&cluster.profile);
-            let can_ask = view.in_use && view.credentials_expire_at.is_some_and(|at| now < at);
-            if !can_ask {
+            let can_ask = match view.phase {
+                Phase::Static => true,
+                _ => view.credentials_expire_at.is_some_and(|at| now < at),
+            };
+            if !can_ask || !self.is_used(&cluster.profile, now) {
                 continue;
             }
             let planned = self.clusters.next_check.get(&cluster.alias).copied();
@@ -286,13 +307,21 @@ impl Agent {
     pub(super) fn cluster_synced(
         &mut self,
         cluster: Cluster,
+        was_known: bool,
         changes: &[String],
         reply: super::event::Reply<ClusterStatus>,
     ) {
+        if was_known && let Err(report) = self.clusters.get(&cluster.alias) {
+            // Forgotten meanwhile: its file must not come back.
+            let _hung_up = reply.send(Err(report));
+            let file = self.world.kubeconfig_path(&cluster.alias);
+            self.scribe.keep_clusters(self.clusters.all(), Some(file), Box::new(drop));
+            return;
+        }
         for change in changes {
             tracing::info!(cluster = cluster.alias, change, "kubeconfig put right");
         }
-        let every = self.world.settings.check_clusters_every;
+        let every = self.check_every();
         let again = self.now().checked_add(every).unwrap_or(Timestamp::MAX);
         self.clusters.next_check.insert(cluster.alias.clone(), again);
         let status = self.cluster_status(&cluster);

@@ -103,7 +103,13 @@ pub(super) enum Fresh {
 #[derive(Debug)]
 pub(super) enum Event {
     /// Somebody asks for credentials.
-    Credentials { profile: String, patience: Patience, reply: Reply<Credentials> },
+    Credentials {
+        profile: String,
+        patience: Patience,
+        /// Whether this keeps the profile warm; eksd's own questions do not.
+        is_use: bool,
+        reply: Reply<Credentials>,
+    },
     /// Somebody asks for what a token is made of.
     Signer { params: TokenParams, patience: Patience, reply: Reply<Signer> },
     /// Somebody asks how things are.
@@ -137,7 +143,13 @@ pub(super) enum Event {
     /// Somebody wants clusters compared with AWS now.
     ClusterErrands { alias: Option<String>, reply: Reply<Vec<Errand>> },
     /// A cluster was compared with AWS and its file is right.
-    ClusterSynced { cluster: Box<Cluster>, changes: Vec<String>, reply: Reply<ClusterStatus> },
+    ClusterSynced {
+        cluster: Box<Cluster>,
+        /// Whether it was registered when the comparison began.
+        was_known: bool,
+        changes: Vec<String>,
+        reply: Reply<ClusterStatus>,
+    },
     /// A cluster could not be compared.
     ClusterFailed { alias: String, report: Report },
     /// Somebody forgets a cluster.

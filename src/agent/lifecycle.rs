@@ -128,8 +128,6 @@ fn background(detached: bool) -> Result<(), Report> {
     if detached {
         // Out of the terminal's session: closing the window or Ctrl-C there must not end it.
         let _leader_already = rustix::process::setsid();
-        // Keeps no file system busy.
-        let _kept = rustix::process::chdir("/");
     }
     let begun = begin(detached);
     if detached {
@@ -211,6 +209,8 @@ fn begin(detached: bool) -> Result<Begun, Report> {
 impl Ready {
     fn run(self) {
         let Self { runtime, world, listener, _lock } = self;
+        // Keeps no file system busy. Not earlier: paths in the environment may be relative.
+        let _kept = rustix::process::chdir("/");
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "the agent runs");
         let shutdown = CancellationToken::new();
         runtime.block_on(async {

@@ -12,7 +12,7 @@ use super::{
     callback::Callback,
     event::{Event, Fresh, LoginNews, Mailbox},
     owner::{Agent, Held},
-    refresh::{blocking, forget_registration, keep, trouble},
+    refresh::{LOCK_PATIENCE, blocking, forget_registration, keep, trouble},
 };
 use crate::{
     aws::{AwsError, Class, Grant, Kind, TokenRequest, pkce},
@@ -39,6 +39,8 @@ const SLOW_DOWN: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Logins {
     flights: BTreeMap<LoginKey, Flight>,
+    /// Those who wait for a refresh to tell whether a login is needed.
+    asked: Vec<(LoginKey, LoginParams, UnboundedSender<LoginNews>)>,
     refused: BTreeMap<LoginKey, Secret>,
 }
 
@@ -110,6 +112,33 @@ impl Agent {
             flight.waiters.push(news);
             return;
         }
+        if !params.force && self.can_renew_first(&login.key) {
+            // Perhaps nobody is needed: one refresh tells.
+            let key = SessionKey::Login(login.key.clone());
+            self.logins.asked.push((login.key, params.clone(), news));
+            self.begin_refresh(&key);
+            return;
+        }
+        self.log_in(params, login, news);
+    }
+
+    /// Goes on with the logins that waited for a refresh.
+    pub(super) fn resume_logins(&mut self, key: &LoginKey) {
+        let all = std::mem::take(&mut self.logins.asked);
+        let (now, later) = all.into_iter().partition(|(login, _, _)| login == key);
+        self.logins.asked = later;
+        for (key, params, news) in Vec::from_iter::<Vec<_>>(now) {
+            if let Some(login) = self.known.logins().get(&key).cloned() {
+                self.log_in(&params, login, news);
+            }
+        }
+    }
+
+    fn log_in(&mut self, params: &LoginParams, login: SsoLogin, news: UnboundedSender<LoginNews>) {
+        if let Some(flight) = self.logins.flights.get_mut(&login.key) {
+            flight.waiters.push(news);
+            return;
+        }
         if !params.force && self.is_login_good(&login.key) {
             let done = self.login_done(&login.key, true);
             let _hung_up = news.send(LoginNews::Over(Ok(done)));
@@ -175,14 +204,28 @@ impl Agent {
         }
     }
 
+    /// Returns whether the token has ended but may be renewed without a person.
+    fn can_renew_first(&self, key: &LoginKey) -> bool {
+        let session = self.sessions.get(&SessionKey::Login(key.clone()));
+        session.is_some_and(|session| {
+            !session.is_good(self.now())
+                && session.held.is_some()
+                && session.renewable
+                && matches!(
+                    session.activity,
+                    Activity::Idle | Activity::Refreshing | Activity::BackingOff { .. }
+                )
+        })
+    }
+
     /// Returns whether a login now would be for nothing: the sign-in lives, and not near its end.
     fn is_login_good(&self, key: &LoginKey) -> bool {
         let now = self.now();
         let Some(session) = self.sessions.get(&SessionKey::Login(key.clone())) else {
             return false;
         };
-        let lives = session.activity != Activity::WaitingForPerson
-            && (session.is_good(now) || (session.held.is_some() && session.renewable));
+        let lives = session.is_good(now)
+            && !matches!(session.activity, Activity::WaitingForPerson | Activity::Refused { .. });
         let end = status::root_end(session, self.login_facts(key), now);
         let warn_from = end.ends_at.and_then(|at| at.checked_sub(self.policy.first_notice()).ok());
         lives && warn_from.is_none_or(|from| now < from)
@@ -260,6 +303,9 @@ impl Work {
         };
         let result = match result {
             Ok(token) => {
+                // A refresh that is under way elsewhere ends first, and does not write over this.
+                let (cache, key) = (self.world.sso_cache.clone(), self.login.key.clone());
+                let _lock = blocking(move || cache.lock(&key, LOCK_PATIENCE)).await;
                 let not_kept = keep(&self.world, &self.login, &token).await;
                 Ok(Fresh::Token { token, issued_at: None, not_kept })
             }

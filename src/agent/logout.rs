@@ -6,7 +6,7 @@ use super::{
     answers::rfc3339,
     event::Reply,
     owner::{Agent, Held},
-    refresh::blocking,
+    refresh::{LOCK_PATIENCE, blocking},
 };
 use crate::{
     aws::Kind,
@@ -107,6 +107,7 @@ impl Wipe {
             (world.sso_cache.clone(), self.login.key.clone(), self.roles.clone());
         // The file first: whatever AWS says, nothing here can use the session any more.
         let on_disk = blocking(move || {
+            let _lock = cache.lock(&key, LOCK_PATIENCE);
             let token = cache.read(&key).ok().flatten().map(|cached| cached.token.access_token);
             let mut removed = cache.remove(&key);
             for (account_id, role_name) in &roles {
@@ -116,11 +117,11 @@ impl Wipe {
             (token, removed)
         })
         .await;
-        let (token_on_disk, not_removed) = match on_disk {
+        let (token_on_disk, not_wiped) = match on_disk {
             Ok((token, removed)) => (token, removed.err().map(Report::from)),
             Err(trouble) => (None, Some(trouble.report)),
         };
-        let mut not_told = not_removed;
+        let mut not_told = None;
         if let Some(token) = self.access_token.or(token_on_disk) {
             let login = self.login.key.to_string();
             if let Err(error) = world.aws.logout(&self.login.reach, &token).await
@@ -134,6 +135,7 @@ impl Wipe {
         EndedSession {
             session: self.login.key.to_string(),
             not_told,
+            not_wiped,
             still_valid: self.still_valid,
         }
     }

@@ -8,6 +8,7 @@ mod asks;
 mod callback;
 mod clusters;
 mod event;
+mod flights;
 mod known;
 pub mod lifecycle;
 mod login;
@@ -37,8 +38,8 @@ use crate::{
 /// Runs an agent on `listener` until `shutdown` is cancelled.
 pub async fn run(world: World, listener: Listener, shutdown: CancellationToken) {
     let world = Arc::new(world);
-    let (agent, mailbox, inbox) = wake(&world, &shutdown);
-    let _watches = watcher::watch(&world, &mailbox);
+    let (mut agent, mailbox, inbox) = wake(&world, &shutdown);
+    agent.watches = watcher::watch(&world, &mailbox);
     let server = server::serve(listener, world, mailbox, shutdown);
     tokio::join!(agent.run(inbox), server);
 }

@@ -24,28 +24,35 @@ use super::{
     asks::Parked,
     clusters::Clusters,
     event::{Event, Fresh, Mailbox},
+    flights::Flight,
     known::Known,
     login::Logins,
-    refresh,
     scribe::{PromptLine, Scribe},
-    watcher,
+    watcher::{self, Watches},
 };
 use crate::{
     config::aws_files,
     model::{
-        AwsFiles, Credentials, LoginKey, ProfileName, SsoToken,
+        AwsFiles, Credentials, LoginKey, ProfileName, Secret, SsoToken,
         notice::{self, Root, Said},
         plan::{self, Sessions},
         policy::Policy,
-        session::{
-            Activity, FailureClass, Outcome, Session, SessionKey, Spec, Trouble, Validity, span,
-        },
+        session::{Activity, FailureClass, RoleSource, Session, SessionKey, Spec, Trouble, span},
         status::{self, LoginFacts, Seen},
     },
     report::{Code, Report},
     store::state::State,
     world::World,
 };
+
+/// How long the end of the agent waits for a renewal of a token that is under way.
+const LAST_REFRESH: Duration = Duration::from_secs(1);
+
+/// How long it then waits for the last writes.
+const LAST_WRITES: Duration = Duration::from_millis(300);
+
+/// Shorter, and a chain would go cold between its steps.
+const SHORTEST_WARMTH: Duration = Duration::from_mins(1);
 
 /// A use is kept on disk when the last one kept is this old: it only has to be known to the hour.
 const WORTH_NOTING: Duration = Duration::from_mins(5);
@@ -77,10 +84,16 @@ pub(super) struct Agent {
     pub(super) changed: watch::Sender<u64>,
     pub(super) workers: JoinSet<()>,
     pub(super) shutdown: CancellationToken,
+    pub(super) watches: Watches,
     pub(super) last_prompts: Vec<PromptLine>,
-    flights: BTreeMap<SessionKey, u64>,
-    last_flight: u64,
+    pub(super) flights: BTreeMap<SessionKey, Flight>,
+    pub(super) last_flight: u64,
     said: Said,
+    /// Whether something has happened since the watchers were last told.
+    is_news: bool,
+    /// What each shared token file said last: its access token, or that there is no file. Only a
+    /// change of it is news; a file that merely could not be rewritten is not.
+    pub(super) files_say: BTreeMap<LoginKey, Option<Secret>>,
 }
 
 impl Agent {
@@ -93,7 +106,7 @@ impl Agent {
         shutdown: CancellationToken,
     ) -> Self {
         let policy = Policy {
-            keep_warm: world.settings.keep_warm,
+            keep_warm: world.settings.keep_warm.max(SHORTEST_WARMTH),
             notice_before: world.settings.notices_before.clone(),
             ..Policy::default()
         };
@@ -113,10 +126,13 @@ impl Agent {
             changed: watch::Sender::new(0),
             workers: JoinSet::new(),
             shutdown,
+            watches: Watches::default(),
             last_prompts: Vec::new(),
             flights: BTreeMap::new(),
             last_flight: 0,
             said: Said::default(),
+            is_news: true,
+            files_say: BTreeMap::new(),
             world,
             mailbox,
         }
@@ -153,12 +169,35 @@ impl Agent {
                     }
                     None => break,
                 },
-                () = self.world.clock.nap(wake_at) => {}
+                () = self.world.clock.nap(wake_at) => self.is_news = true,
             }
             while self.workers.try_join_next().is_some() {}
         }
+        self.end(inbox).await;
+    }
+
+    /// A refresh token works once: a renewal that AWS may have granted already is waited for, so
+    /// that the new token is on the disk before the agent is gone.
+    async fn end(mut self, mut inbox: UnboundedReceiver<Event>) {
+        let deadline = tokio::time::sleep(LAST_REFRESH);
+        tokio::pin!(deadline);
+        while self.flights.keys().any(|key| matches!(key, SessionKey::Login(_))) {
+            tokio::select! {
+                () = &mut deadline => break,
+                event = inbox.recv() => match event {
+                    Some(Event::Refreshed { key, flight, result }) => {
+                        self.refreshed(&key, flight, result);
+                    }
+                    Some(_) => {}
+                    None => break,
+                },
+            }
+        }
         self.workers.abort_all();
-        self.scribe.finish();
+        let mut scribe = self.scribe;
+        // Off this thread: a disk that hangs must not hold up the end.
+        let written = tokio::task::spawn_blocking(move || scribe.finish());
+        let _gave_up = tokio::time::timeout(LAST_WRITES, written).await;
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -170,9 +209,14 @@ impl Agent {
     }
 
     fn apply(&mut self, event: Event) {
+        // A question changes nothing that somebody watches.
+        self.is_news |= !matches!(
+            event,
+            Event::Status { .. } | Event::Subscribe { .. } | Event::Resolve { .. }
+        );
         match event {
-            Event::Credentials { profile, patience, reply } => {
-                self.ask_credentials(&profile, patience, reply);
+            Event::Credentials { profile, patience, is_use, reply } => {
+                self.ask_credentials(&profile, patience, is_use, reply);
             }
             Event::Signer { params, patience, reply } => self.ask_signer(&params, patience, reply),
             Event::Status { params, reply } => {
@@ -202,8 +246,8 @@ impl Agent {
             Event::ClusterErrands { alias, reply } => {
                 let _hung_up = reply.send(self.cluster_errands(alias.as_deref()));
             }
-            Event::ClusterSynced { cluster, changes, reply } => {
-                self.cluster_synced(*cluster, &changes, reply);
+            Event::ClusterSynced { cluster, was_known, changes, reply } => {
+                self.cluster_synced(*cluster, was_known, &changes, reply);
             }
             Event::ClusterFailed { alias, report } => self.cluster_failed(&alias, report),
             Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
@@ -244,7 +288,9 @@ impl Agent {
             plan.wake_by(at);
         }
         self.write_prompts();
-        self.changed.send_modify(|revision| *revision += 1);
+        if std::mem::take(&mut self.is_news) {
+            self.changed.send_modify(|revision| *revision += 1);
+        }
         plan.wake_at
     }
 
@@ -318,156 +364,6 @@ impl Agent {
         })
     }
 
-    /// Starts the refresh of a session, unless one is in flight.
-    pub(super) fn begin_refresh(&mut self, key: &SessionKey) {
-        let Some(session) = self.sessions.get(key) else { return };
-        if session.activity == Activity::Refreshing {
-            return;
-        }
-        let Some(job) = refresh::Job::new(session, &self.vault) else {
-            tracing::debug!(session = %key, "nothing to refresh from");
-            return;
-        };
-        self.last_flight += 1;
-        let flight = self.last_flight;
-        self.flights.insert(key.clone(), flight);
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.begin();
-        }
-        tracing::debug!(session = %key, flight, "refresh begins");
-        let (world, mailbox, key) = (self.world.clone(), self.mailbox.clone(), key.clone());
-        self.workers.spawn(async move {
-            let result = job.run(&world).await;
-            mailbox.send(Event::Refreshed { key, flight, result });
-        });
-    }
-
-    /// Returns how many refreshes are under way.
-    pub(super) fn refreshing(&self) -> usize {
-        self.flights.len()
-    }
-
-    /// Forgets a refresh in flight: its result will be ignored.
-    pub(super) fn forget_flight(&mut self, key: &SessionKey) {
-        self.flights.remove(key);
-    }
-
-    fn refreshed(&mut self, key: &SessionKey, flight: u64, result: Result<Fresh, Trouble>) {
-        if self.flights.get(key) != Some(&flight) {
-            tracing::debug!(session = %key, flight, "result of a forgotten refresh ignored");
-            return;
-        }
-        self.flights.remove(key);
-        match result {
-            Ok(fresh) => self.hold(key, fresh),
-            Err(trouble) => self.refresh_failed(key, trouble),
-        }
-    }
-
-    /// Takes something good into the vault and makes it the session's.
-    pub(super) fn hold(&mut self, key: &SessionKey, fresh: Fresh) {
-        let now = self.now();
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let (held, validity, renewable) = match fresh {
-            Fresh::Token { token, issued_at, not_kept } => {
-                match not_kept {
-                    Some(report) => self.reports.insert("sso cache", report),
-                    None => self.reports.remove("sso cache"),
-                };
-                let issued_at = issued_at.unwrap_or(now).min(now);
-                let validity = Validity { issued_at, expires_at: token.expires_at };
-                let renewable = token.is_refreshable(now);
-                (Held::Token(token), validity, renewable)
-            }
-            Fresh::Keys(keys) => {
-                let expires_at = keys.expires_at.unwrap_or(Timestamp::MAX);
-                (Held::Keys(keys), Validity { issued_at: now, expires_at }, true)
-            }
-        };
-        tracing::info!(session = %key, expires_at = %validity.expires_at, "refreshed");
-        session.apply(Outcome::Held { validity, renewable }, &self.policy, now);
-        self.vault.insert(key.clone(), held);
-    }
-
-    fn refresh_failed(&mut self, key: &SessionKey, trouble: Trouble) {
-        let now = self.now();
-        tracing::warn!(session = %key, class = ?trouble.class, what = trouble.report.what, "refresh failed");
-        let Some(session) = self.sessions.get(key) else { return };
-        let parent = session.spec.parent.clone();
-        match (trouble.class, parent) {
-            // What it was made from was refused. The parent may have been revoked before its end:
-            // renew it once, and believe a second refusal.
-            (FailureClass::NeedsPerson, Some(parent)) => {
-                let retried = session.parent_retried;
-                self.parent_refused(key, &parent, retried, trouble);
-            }
-            (class, _) => {
-                let Some(session) = self.sessions.get_mut(key) else { return };
-                // Keys in a file are renewed by whoever wrote them, not by a login.
-                let class = match class {
-                    FailureClass::NeedsPerson if !session.is_login() => FailureClass::NeverWorks,
-                    class => class,
-                };
-                session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
-            }
-        }
-    }
-
-    fn parent_refused(
-        &mut self,
-        key: &SessionKey,
-        parent_key: &SessionKey,
-        retried: bool,
-        trouble: Trouble,
-    ) {
-        let now = self.now();
-        let Some(parent) = self.sessions.get_mut(parent_key) else { return };
-        let (is_login, can_renew) = (parent.is_login(), parent.renewable && !retried);
-        // A parent that is being renewed already answers the question; the child asks again soon.
-        let is_renewing = parent.activity == Activity::Refreshing;
-        if can_renew && !is_renewing {
-            parent.held = None;
-        } else if is_login && !is_renewing {
-            parent.held = None;
-            parent.end(Some(trouble.clone()));
-            self.vault.remove(parent_key);
-        }
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        session.activity = Activity::Idle;
-        if is_renewing {
-            let class = FailureClass::MayPass { retry_after: None };
-            session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
-        } else if can_renew {
-            session.parent_retried = true;
-        } else if !is_login {
-            let class = FailureClass::NeverWorks;
-            session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
-        }
-    }
-
-    /// Lets every session under a sign-in try again: it is good again.
-    pub(super) fn revive_under(&mut self, login: &LoginKey) {
-        let root = SessionKey::Login(login.clone());
-        let keys: Vec<SessionKey> =
-            self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
-        for key in keys {
-            if key != root
-                && let Some(session) = self.sessions.get_mut(&key)
-            {
-                session.revive();
-            }
-        }
-    }
-
-    /// Returns the session at the root of a session's chain.
-    pub(super) fn root_of<'a>(&'a self, key: &'a SessionKey) -> Option<&'a SessionKey> {
-        let mut at = key;
-        while let Some(parent) = self.sessions.get(at)?.spec.parent.as_ref() {
-            at = parent;
-        }
-        Some(at)
-    }
-
     fn files_read(&mut self, files: AwsFiles, unread: Vec<Report>) {
         self.take_files(files, unread);
         watcher::read_caches(self, &self.known.logins().keys().cloned().collect::<Vec<_>>());
@@ -476,8 +372,15 @@ impl Agent {
     fn take_files(&mut self, files: AwsFiles, unread: Vec<Report>) {
         self.known.update(files, unread);
         let wanted = self.known.specs();
+        // A role that somebody asked for by its ARN hangs on a session that stays.
+        let is_kept = |key: &SessionKey| match key {
+            SessionKey::Role { source: RoleSource::Session(parent), .. } => {
+                wanted.contains_key(key) || wanted.contains_key(parent.as_ref())
+            }
+            key => wanted.contains_key(key),
+        };
         let gone: Vec<SessionKey> =
-            self.sessions.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
+            self.sessions.keys().filter(|key| !is_kept(key)).cloned().collect();
         for key in gone {
             self.drop_session(&key);
         }
@@ -506,6 +409,10 @@ impl Agent {
 
     /// Profiles used shortly before the agent started are warm from the start.
     fn restore_warmth(&mut self) {
+        if !self.world.is_daemon() {
+            // One request: only what it asks for is its business.
+            return;
+        }
         let now = self.now();
         let keep = self.policy.keep_warm;
         let warm: Vec<(Vec<Spec>, Timestamp)> = self
@@ -526,14 +433,20 @@ impl Agent {
     pub(super) fn drop_session(&mut self, key: &SessionKey) {
         self.sessions.remove(key);
         self.vault.remove(key);
-        self.flights.remove(key);
+        self.forget_flight(key);
     }
 
     /// A shared token file was read, at the start or because it changed.
     fn cache_read(&mut self, login: &LoginKey, found: Option<crate::store::sso_cache::Cached>) {
         let now = self.now();
         let key = SessionKey::Login(login.clone());
+        let says = found.as_ref().map(|cached| cached.token.access_token.clone());
+        let said = self.files_say.insert(login.clone(), says.clone());
+        let is_first_look = said.is_none();
         let Some(session) = self.sessions.get(&key) else { return };
+        if said == Some(says) {
+            return;
+        }
         let Some(cached) = found else {
             if session.held.is_some() {
                 tracing::info!(session = %key, "the token file is gone: somebody logged out");
@@ -557,7 +470,9 @@ impl Agent {
             return;
         }
         tracing::info!(session = %key, "token adopted from the shared cache");
-        if was_waiting || !self.memory.logged_in_at.contains_key(login) {
+        // At the first look every session waits, and what is remembered is better than a file's age.
+        let is_login = was_waiting && !is_first_look;
+        if is_login || !self.memory.logged_in_at.contains_key(login) {
             self.note_login(login, cached.modified_at);
         }
         self.forget_flight(&key);
@@ -578,7 +493,7 @@ impl Agent {
             self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
         for key in under {
             self.vault.remove(&key);
-            self.flights.remove(&key);
+            self.forget_flight(&key);
             if let Some(session) = self.sessions.get_mut(&key) {
                 session.held = None;
                 session.revive();

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long another program may hold a token file's lock: as long as a refresh takes.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the winner of a race for a rotated refresh token may take to write its file.
 const RACE: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
 use serde::Serialize;
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -41,6 +41,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a question for credentials waits for AWS; SDKs give a `credential_process` some 20 s,
 /// people at a prompt less.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A token is good for 15 minutes from the time it names.
+const MOST_SKEW: Duration = Duration::from_mins(15);
 
 /// Connections at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 512;
@@ -195,9 +198,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 self.answer(id, answer).await
             }
             Request::Subscribe(params) => {
+                // First, so that nothing is missed that changes after the answer.
+                let changes = self.ask(|reply| Event::Subscribe { reply }).await;
                 let answer = self.ask(|reply| Event::Status { params, reply }).await;
                 self.answer(id, answer).await?;
-                self.push_changes().await
+                match changes {
+                    Ok(changes) => self.push_changes(changes).await,
+                    Err(_) => Ok(()),
+                }
             }
             Request::LoginStart(params) => {
                 let (news, received) = mpsc::unbounded_channel();
@@ -213,6 +221,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                     .with_patience(|patience, reply| Event::Credentials {
                         profile: params.profile.clone(),
                         patience,
+                        is_use: true,
                         reply,
                     })
                     .await;
@@ -284,6 +293,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
     }
 
     fn mint(&self, signer: &super::event::Signer) -> Result<WireToken, Report> {
+        if let Some(ahead) = self.world.aws.ahead().filter(|ahead| MOST_SKEW < ahead.unsigned_abs())
+        {
+            let side = if ahead.is_positive() { "ahead of" } else { "behind" };
+            let what = format!(
+                "this machine's clock is {} s {side} AWS's: the cluster would refuse every token",
+                ahead.unsigned_abs().as_secs()
+            );
+            return Err(Report::new(Code::Misconfigured, what, "set the clock, then try again"));
+        }
         let now = self.world.aws.signing_time();
         let minted = self
             .world
@@ -291,8 +309,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             .sts_endpoint(&signer.reach)
             .and_then(|sts| eks_token::mint(&signer.credentials, &signer.cluster_id, &sts, now))
             .map_err(|error| error.report(&signer.cluster_id))?;
-        let ask_again_at = token::ask_again_at(minted.signed_at, signer.credentials.expires_at);
-        Ok(WireToken { token: minted.token.expose().to_owned(), expires_at: rfc3339(ask_again_at) })
+        // Signed by AWS's clock; whoever compares the end has only this machine's.
+        let end = token::ask_again_at(minted.signed_at, signer.credentials.expires_at);
+        let lifetime = end.duration_since(minted.signed_at);
+        let expires_at = self.world.clock.now().checked_add(lifetime).unwrap_or(end);
+        Ok(WireToken { token: minted.token.expose().to_owned(), expires_at: rfc3339(expires_at) })
     }
 
     async fn sync(&self, errands: Vec<super::clusters::Errand>) -> SyncDone {
@@ -304,11 +325,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
     }
 
     /// Tells the peer of every change until it hangs up.
-    async fn push_changes(&mut self) -> io::Result<()> {
-        let Ok(mut changes) = self.ask(|reply| Event::Subscribe { reply }).await else {
-            return Ok(());
-        };
-        changes.mark_unchanged();
+    async fn push_changes(&mut self, mut changes: watch::Receiver<u64>) -> io::Result<()> {
         loop {
             tokio::select! {
                 next = changes.changed() => {
@@ -420,7 +437,7 @@ fn parse(line: &str) -> Result<RequestLine, (Option<u64>, i32, Report)> {
         let (code, what) = match (&value, field("method")) {
             (None, _) => (code::PARSE_ERROR, "a line that is not JSON"),
             (Some(_), None) => (code::INVALID_REQUEST, "a request without a method"),
-            (Some(_), Some(_)) if why.contains("unknown variant") => {
+            (Some(_), Some(_)) if why.contains("unknown variant") && why.contains("`hello`") => {
                 (code::UNKNOWN_METHOD, "a method that this agent does not know")
             }
             (Some(_), Some(_)) => (code::INVALID_PARAMS, "parameters that do not fit the method"),

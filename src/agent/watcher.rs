@@ -16,7 +16,12 @@ use super::{
     owner::Agent,
     refresh::blocking,
 };
-use crate::{config::aws_files, model::LoginKey, store::StoreError, world::World};
+use crate::{
+    config::aws_files,
+    model::LoginKey,
+    store::{StoreError, atomic},
+    world::World,
+};
 
 /// An empty or torn file is somebody's write in progress; it is read again after this.
 const BEING_WRITTEN: Duration = Duration::from_millis(100);
@@ -37,9 +42,24 @@ pub(super) enum Change {
     Runtime,
 }
 
-/// Keeps the watches alive.
+/// The watches of one agent.
+#[derive(Default)]
 pub(super) struct Watches {
-    _watcher: Option<RecommendedWatcher>,
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Watches {
+    /// Watches every folder that is there. A watch ends with its folder, so this is done again
+    /// whenever something changed: a folder that was removed and made anew is watched again.
+    fn renew(&mut self) {
+        let Some(watcher) = &mut self.watcher else { return };
+        for folder in &self.folders {
+            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+                tracing::debug!(%error, folder = %folder.display(), "folder not watched");
+            }
+        }
+    }
 }
 
 /// Watches what `world` names. What cannot be watched is logged; eksd then sees changes when it
@@ -53,29 +73,35 @@ pub(super) fn watch(world: &World, mailbox: &Mailbox) -> Watches {
         if matches!(event.kind, notify::EventKind::Access(_)) {
             return;
         }
+        // Events were lost: look everywhere.
+        let is_anything = event.need_rescan();
         let changes: BTreeSet<Change> = sorted
             .iter()
-            .filter(|place| event.paths.iter().any(|path| place.has(path)))
+            .filter(|place| is_anything || event.paths.iter().any(|path| place.has(path)))
             .map(|place| place.change)
             .collect();
         for change in changes {
             mailbox.send(Event::Changed(change));
         }
     });
-    let mut watcher = match made {
+    let watcher = match made {
         Ok(watcher) => watcher,
         Err(error) => {
             tracing::warn!(%error, "files cannot be watched");
-            return Watches { _watcher: None };
+            return Watches::default();
         }
     };
-    let folders: BTreeSet<&Path> = places.iter().map(|place| place.folder.as_path()).collect();
-    for folder in folders {
-        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-            tracing::warn!(%error, folder = %folder.display(), "folder cannot be watched");
-        }
-    }
-    Watches { _watcher: Some(watcher) }
+    // Their parents, too: they tell when a folder is made anew.
+    let folders = places
+        .iter()
+        .flat_map(|place| [Some(place.folder.as_path()), place.folder.parent()])
+        .flatten()
+        .filter(|folder| *folder != Path::new("/"))
+        .map(Path::to_owned)
+        .collect();
+    let mut all = Watches { watcher: Some(watcher), folders };
+    all.renew();
+    all
 }
 
 #[derive(Clone)]
@@ -88,8 +114,11 @@ struct Place {
 
 impl Place {
     fn has(&self, path: &Path) -> bool {
+        if path.file_name().is_some_and(atomic::is_temp) {
+            return false;
+        }
         match &self.file {
-            Some(file) => path == file,
+            Some(file) => path == file || path == self.folder,
             None => path.parent() == Some(&self.folder) || path == self.folder,
         }
     }
@@ -120,6 +149,7 @@ fn places(world: &World) -> Vec<Place> {
 
 /// Looks where something changed.
 pub(super) fn follow(agent: &mut Agent, change: Change) {
+    agent.watches.renew();
     match change {
         Change::Files => read_files(agent),
         Change::Cache => {

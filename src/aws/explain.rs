@@ -114,7 +114,7 @@ impl AwsError {
             Kind::MfaRefused => (
                 Code::NeedsMfa,
                 format!("AWS did not accept the MFA code for `{shown}`"),
-                format!("wait for the next code, then run `eksd login {shown} --mfa-code CODE`"),
+                "wait for the next code and use that".to_owned(),
             ),
             _ => return None,
         })
@@ -132,12 +132,12 @@ impl AwsError {
             Kind::KeyRefused => (
                 Code::AwsRefused,
                 format!("AWS does not accept the access key of `{shown}`"),
-                format!("check the key of the profile and its source: `eksd explain {shown}`"),
+                format!("check the key of the profile and its source: `eksd status {shown} --verbose`"),
             ),
             Kind::AccessDenied => (
                 Code::AccessDenied,
                 format!("AWS denied {} for `{shown}`", self.operation),
-                format!("check role, trust policy and permissions: `eksd explain {shown}`"),
+                format!("check role, trust policy and permissions; `eksd status {shown} --verbose` names the role"),
             ),
             Kind::RegionDisabled => (
                 Code::AwsRefused,
@@ -147,12 +147,13 @@ impl AwsError {
             Kind::ClusterNotFound => (
                 Code::ClusterNotFound,
                 format!("there is no cluster `{shown}` in this account and region"),
-                "check name, region and profile: `eksd cluster discover`".to_owned(),
+                "check name, region and profile: `aws eks list-clusters`".to_owned(),
             ),
             Kind::Local => (
                 Code::Misconfigured,
                 format!("{} for `{shown}` could not be prepared", self.operation),
-                format!("mend the setting named above; `eksd explain {shown}` shows where it is from"),
+                "mend the setting named above; `eksd config check` shows where it is from"
+                    .to_owned(),
             ),
             Kind::TokenTooLong => (
                 Code::AwsRefused,
@@ -162,7 +163,7 @@ impl AwsError {
             _ => (
                 Code::AwsRefused,
                 format!("AWS refused {} for `{shown}`", self.operation),
-                format!("check the profile's settings: `eksd explain {shown}`"),
+                format!("check the profile's settings: `eksd status {shown} --verbose`"),
             ),
         }
     }

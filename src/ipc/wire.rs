@@ -180,8 +180,11 @@ pub struct LogoutDone {
 pub struct EndedSession {
     /// The sso-session or start URL.
     pub session: String,
-    /// Why AWS could not be told, if it could not. The local wipe happened all the same.
+    /// Why AWS could not be told, if it could not.
     pub not_told: Option<Report>,
+    /// Why the token file could not be removed, if it could not.
+    #[serde(default)]
+    pub not_wiped: Option<Report>,
     /// Role keys that were handed out and stay valid at AWS: profile, and until when.
     pub still_valid: Vec<StillValid>,
 }

@@ -89,7 +89,7 @@ fn has_ended(session: &Session) -> bool {
 fn due_at(session: &Session, now: Timestamp) -> Option<Timestamp> {
     match (session.activity, session.held) {
         (Activity::Refreshing | Activity::WaitingForPerson | Activity::Refused { .. }, _) => None,
-        (Activity::BackingOff { until }, _) => Some(until),
+        (Activity::BackingOff { until, .. }, _) => Some(until),
         (Activity::Idle, Some(held)) => Some(refresh_at(held, session.jitter).min(held.expires_at)),
         (Activity::Idle, None) => Some(now),
     }
@@ -307,7 +307,10 @@ mod tests {
                 session.activity = match state {
                     0 => Activity::Refreshing,
                     1 => Activity::WaitingForPerson,
-                    2 => Activity::BackingOff { until: instant(issued + life) },
+                    2 => Activity::BackingOff {
+                        until: instant(issued + life),
+                        ask_from: instant(issued),
+                    },
                     3 => Activity::Refused { at: instant(issued) },
                     _ => Activity::Idle,
                 };

@@ -199,6 +199,8 @@ pub enum Activity {
     BackingOff {
         /// When to try again.
         until: Timestamp,
+        /// From when on somebody who asks is reason enough to try.
+        ask_from: Timestamp,
     },
     /// Only a person can go on.
     WaitingForPerson,

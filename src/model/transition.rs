@@ -35,7 +35,11 @@ impl Session {
         self.activity = match trouble.class {
             FailureClass::MayPass { retry_after } => {
                 let wait = policy.back_off(self.failures, self.jitter, retry_after);
-                Activity::BackingOff { until: now.checked_add(wait).unwrap_or(Timestamp::MAX) }
+                let shortest = wait.min(policy.refusal_holds).max(retry_after.unwrap_or_default());
+                Activity::BackingOff {
+                    until: now.checked_add(wait).unwrap_or(Timestamp::MAX),
+                    ask_from: now.checked_add(shortest).unwrap_or(Timestamp::MAX),
+                }
             }
             FailureClass::NeedsPerson => Activity::WaitingForPerson,
             FailureClass::NeverWorks => Activity::Refused { at: now },
@@ -66,7 +70,7 @@ impl Session {
         match self.activity {
             Activity::Idle => true,
             Activity::Refreshing | Activity::WaitingForPerson => false,
-            Activity::BackingOff { until } => until <= now,
+            Activity::BackingOff { ask_from, .. } => ask_from <= now,
             Activity::Refused { at } => {
                 at.checked_add(policy.refusal_holds).is_ok_and(|until| until <= now)
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, atomic};
+use super::{StoreError, atomic, state::keep_aside};
 use crate::{
     model::cluster::{Cluster, ClusterFacts},
     report::{Code, Report},
@@ -38,8 +38,7 @@ struct Row {
     checked_at: Option<String>,
 }
 
-/// Loads the registry. A file that cannot be used is reported and left alone until a cluster is
-/// added or removed.
+/// Loads the registry. A file that cannot be used is kept aside and reported.
 pub fn load(path: &Path) -> (Vec<Cluster>, Option<Report>) {
     let bytes = match atomic::read(path) {
         Ok(None) => return (Vec::new(), None),
@@ -48,7 +47,10 @@ pub fn load(path: &Path) -> (Vec<Cluster>, Option<Report>) {
     };
     let unusable = |why: String| {
         let what = format!("`{}` cannot be used; eksd knows no clusters", path.display());
-        let fix = format!("mend it, or remove it and add the clusters again: `{}`", path.display());
+        let fix = match keep_aside(path) {
+            Ok(aside) => format!("add the clusters again, or mend `{}`", aside.display()),
+            Err(_) => format!("remove `{}` and add the clusters again", path.display()),
+        };
         (Vec::new(), Some(Report::new(Code::ReadFailed, what, fix).because(why)))
     };
     match serde_json::from_slice::<Registry>(&bytes) {
@@ -166,14 +168,16 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_reported_and_left_alone() {
+    fn nonsense_is_reported_and_kept_aside() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("clusters.json");
         for text in ["", "{", "[]", r#"{"version": 2, "clusters": []}"#] {
             atomic::write(&path, text.as_bytes()).unwrap();
             let (clusters, report) = load(&path);
             assert!(clusters.is_empty() && report.is_some(), "{text}");
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+            let aside = dir.path().join("clusters.json.bad-1");
+            assert_eq!(std::fs::read_to_string(aside).unwrap(), text);
+            assert!(!path.exists());
         }
     }
 }

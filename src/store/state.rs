@@ -122,7 +122,7 @@ impl State {
 }
 
 /// Renames the file to `NAME.bad-1`, moving earlier ones up; the oldest of three goes.
-fn keep_aside(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn keep_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = |n: u32| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".bad-{n}"));

@@ -154,6 +154,12 @@ impl Bench {
         self.run(Settings::parse(settings, "config.toml").unwrap()).await;
     }
 
+    /// Ends the agent as a signal would.
+    pub(super) async fn stop(&mut self) {
+        self.shutdown.cancel();
+        self.running.take().unwrap().await.unwrap();
+    }
+
     /// Returns the agent's edges.
     pub(super) fn world(&self) -> &Arc<World> {
         self.world.as_ref().unwrap()
@@ -208,13 +214,15 @@ impl Bench {
     /// Asks for credentials as a patient caller.
     pub(super) async fn credentials(&self, profile: &str) -> Result<Credentials, Report> {
         let (profile, patience) = (profile.to_owned(), Patience::Some);
-        self.mailbox.ask(|reply| Event::Credentials { profile, patience, reply }).await
+        let is_use = true;
+        self.mailbox.ask(|reply| Event::Credentials { profile, patience, is_use, reply }).await
     }
 
     /// Asks for credentials as a caller who cannot wait.
     pub(super) async fn credentials_at_once(&self, profile: &str) -> Result<Credentials, Report> {
         let (profile, patience) = (profile.to_owned(), Patience::None);
-        self.mailbox.ask(|reply| Event::Credentials { profile, patience, reply }).await
+        let is_use = true;
+        self.mailbox.ask(|reply| Event::Credentials { profile, patience, is_use, reply }).await
     }
 
     /// Starts a login and returns its news.

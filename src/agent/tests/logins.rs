@@ -315,6 +315,89 @@ async fn post(base: &str, path: &str, body: &serde_json::Value) -> serde_json::V
 }
 
 #[tokio::test]
+async fn a_token_that_could_not_be_written_is_not_replaced_by_the_old_file() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    bench.credentials("dev").await.unwrap();
+    bench.mailbox.send(Event::Changed(crate::agent::watcher::Change::Cache));
+    bench.pass(minutes(1)).await;
+    // A folder in the file's place: the renewal works, its writing does not.
+    let old = std::fs::read(bench.token_file()).unwrap();
+    std::fs::remove_file(bench.token_file()).unwrap();
+    std::fs::create_dir(bench.token_file()).unwrap();
+    bench.pass(minutes(29)).await;
+    assert_eq!(bench.lab.count("CreateToken"), 2);
+    assert!(bench.status().await.reports.iter().any(|it| it.what.contains("not be written")));
+    // The file comes back as it was, with a refresh token that has been used.
+    std::fs::remove_dir(bench.token_file()).unwrap();
+    atomic::write(&bench.token_file(), &old).unwrap();
+    bench.mailbox.send(Event::Changed(crate::agent::watcher::Change::Cache));
+    bench.pass(minutes(1)).await;
+    bench.pass(minutes(1)).await;
+    assert_eq!(bench.lab.count("CreateToken"), 2);
+    assert_eq!(bench.row("dev").await.phase, Phase::Fresh);
+}
+
+#[tokio::test]
+async fn the_time_of_the_login_survives_a_restart() {
+    let settings = "[sso-session.corp]\nlength = \"8h\"\n";
+    let mut bench = Bench::start_with(CONFIG, settings, Script::default()).await;
+    bench.login("corp").await;
+    bench.credentials("dev").await.unwrap();
+    bench.pass(minutes(30)).await;
+    let is_kept = |_: &_| {
+        let kept = std::fs::read_to_string(&bench.paths.state).unwrap_or_default();
+        kept.contains("dev") && kept.contains("logged_in_at")
+    };
+    bench.until(is_kept).await;
+    bench.restart(settings).await;
+    let row = bench.until_phase("dev", Phase::Fresh).await;
+    assert_eq!(row.good_until.as_deref(), Some("2026-03-02T16:00:00Z"));
+}
+
+#[tokio::test]
+async fn an_old_token_is_renewed_before_anybody_is_asked_to_log_in() {
+    let lifetimes = eksd_lab::Lifetimes { session: 30 * 24 * 3600, ..Default::default() };
+    let script = Script { lifetimes, ..Script::default() };
+    let bench = Bench::start_with(CONFIG, "", script).await;
+    bench.login("corp").await;
+    // A weekend: nothing is kept warm any more, and the token has ended.
+    bench.pass(minutes(60 * 60)).await;
+    assert!(bench.login("corp").await.already);
+    // The session itself is over: now somebody is.
+    bench.pass(minutes(60 * 24 * 40)).await;
+    assert!(!bench.login("corp").await.already);
+}
+
+#[tokio::test]
+async fn watchers_are_told_of_news_and_not_of_their_own_questions() {
+    let bench = Bench::start().await;
+    let mut changes = bench.mailbox.ask(|reply| Event::Subscribe { reply }).await.unwrap();
+    bench.status().await;
+    bench.status().await;
+    changes.mark_unchanged();
+    for _ in 0..10 {
+        bench.status().await;
+    }
+    assert!(!changes.has_changed().unwrap());
+    bench.login("corp").await;
+    assert!(changes.has_changed().unwrap());
+}
+
+#[tokio::test]
+async fn a_renewal_under_way_is_on_the_disk_before_the_agent_is_gone() {
+    let mut bench = Bench::start().await;
+    bench.login("corp").await;
+    let before = bench.token_json();
+    bench.lab.queue(Fault::delay("CreateToken", 300));
+    bench.advance(minutes(30));
+    bench.until(|status| status.agent.refreshing == 1).await;
+    bench.stop().await;
+    assert_eq!(bench.lab.count("CreateToken"), 2);
+    assert_ne!(bench.token_json()["refreshToken"], before["refreshToken"]);
+}
+
+#[tokio::test]
 async fn an_unreachable_service_is_no_end() {
     let bench = Bench::start().await;
     bench.login("corp").await;

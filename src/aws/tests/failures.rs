@@ -109,7 +109,7 @@ async fn refusals_of_eks() {
     assert_eq!((error.class, error.kind), (Class::NeverWorks, Kind::ClusterNotFound));
     let report = error.report("demo");
     assert_eq!(report.code, crate::report::Code::ClusterNotFound);
-    assert_eq!(report.fix, "check name, region and profile: `eksd cluster discover`");
+    assert_eq!(report.fix, "check name, region and profile: `aws eks list-clusters`");
 }
 
 #[tokio::test]

@@ -19,23 +19,23 @@ pub fn run(call: &Call, args: LogoutArgs) -> Done {
     if done.ended.is_empty() {
         output::talk("no session was held");
     }
-    let mut all_told = true;
+    let mut all_done = true;
     for session in &done.ended {
         output::talk(ended(session, &now()));
-        if let Some(report) = &session.not_told {
+        for report in [&session.not_told, &session.not_wiped].into_iter().flatten() {
             output::report(report);
-            all_told = false;
+            all_done = false;
         }
     }
-    Ok(u8::from(!all_told))
+    Ok(u8::from(!all_done))
 }
 
 fn ended(session: &EndedSession, now: &jiff::ZonedDateTime) -> String {
     let name = printable_sentence(&session.session);
-    let mut text = if session.not_told.is_some() {
-        format!("`{name}` was wiped here, but AWS could not be told:")
-    } else {
-        format!("logged out of `{name}`")
+    let mut text = match (&session.not_wiped, &session.not_told) {
+        (Some(_), _) => format!("the token file of `{name}` could not be removed:"),
+        (None, Some(_)) => format!("`{name}` was wiped here, but AWS could not be told:"),
+        (None, None) => format!("logged out of `{name}`"),
     };
     for keys in &session.still_valid {
         let until = until_in_words(Some(&keys.until), Confidence::Exact, now);
@@ -58,7 +58,8 @@ mod tests {
         let now = "2026-11-24T14:26:00+00:00[UTC]".parse().unwrap();
         let still_valid =
             vec![StillValid { profile: "dev".into(), until: "2026-11-24T15:00:00Z".into() }];
-        let session = EndedSession { session: "corp".into(), not_told: None, still_valid };
+        let session =
+            EndedSession { session: "corp".into(), not_told: None, not_wiped: None, still_valid };
         assert_eq!(
             ended(&session, &now),
             "logged out of `corp`\n  role keys of `dev` that were handed out stay valid until 15:00 (in 34m)"

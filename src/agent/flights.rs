@@ -1,0 +1,221 @@
+//! Refreshes under way: begun, given up, and what their results lead to.
+
+use jiff::Timestamp;
+use tokio::task::AbortHandle;
+
+use super::{
+    event::{Event, Fresh, Mailbox},
+    owner::{Agent, Held, bug},
+    refresh,
+};
+use crate::model::{
+    LoginKey,
+    session::{Activity, FailureClass, Outcome, SessionKey, Trouble, Validity},
+};
+
+/// A refresh under way.
+pub(super) struct Flight {
+    number: u64,
+    task: AbortHandle,
+}
+
+/// Tells the agent if its worker dies without a word, so that nobody waits for ever.
+struct LastWord {
+    mailbox: Mailbox,
+    key: SessionKey,
+    flight: u64,
+    is_said: bool,
+}
+
+impl LastWord {
+    fn say(mut self, result: Result<Fresh, Trouble>) {
+        self.is_said = true;
+        let (key, flight) = (self.key.clone(), self.flight);
+        self.mailbox.send(Event::Refreshed { key, flight, result });
+    }
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if !self.is_said {
+            let (key, flight) = (self.key.clone(), self.flight);
+            let result = Err(bug("a refresh died without a word"));
+            self.mailbox.send(Event::Refreshed { key, flight, result });
+        }
+    }
+}
+
+impl Agent {
+    /// Starts the refresh of a session, unless one is in flight.
+    pub(super) fn begin_refresh(&mut self, key: &SessionKey) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if session.activity == Activity::Refreshing {
+            return;
+        }
+        let Some(job) = refresh::Job::new(session, &self.vault) else {
+            tracing::debug!(session = %key, "nothing to refresh from");
+            return;
+        };
+        self.last_flight += 1;
+        let flight = self.last_flight;
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.begin();
+        }
+        tracing::debug!(session = %key, flight, "refresh begins");
+        let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
+        let last_word = LastWord { mailbox, key: key.clone(), flight, is_said: false };
+        let task = self.workers.spawn(async move {
+            let result = job.run(&world).await;
+            last_word.say(result);
+        });
+        self.flights.insert(key.clone(), Flight { number: flight, task });
+    }
+
+    /// Returns how many refreshes are under way.
+    pub(super) fn refreshing(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Gives a refresh in flight up.
+    pub(super) fn forget_flight(&mut self, key: &SessionKey) {
+        if let Some(flight) = self.flights.remove(key) {
+            flight.task.abort();
+        }
+    }
+
+    pub(super) fn refreshed(
+        &mut self,
+        key: &SessionKey,
+        flight: u64,
+        result: Result<Fresh, Trouble>,
+    ) {
+        if self.flights.get(key).is_none_or(|known| known.number != flight) {
+            tracing::debug!(session = %key, flight, "result of a forgotten refresh ignored");
+            return;
+        }
+        self.flights.remove(key);
+        match result {
+            Ok(fresh) => self.hold(key, fresh),
+            Err(trouble) => self.refresh_failed(key, trouble),
+        }
+        if let SessionKey::Login(login) = key {
+            self.resume_logins(login);
+        }
+    }
+
+    /// Takes something good into the vault and makes it the session's.
+    pub(super) fn hold(&mut self, key: &SessionKey, fresh: Fresh) {
+        let now = self.now();
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let (held, validity, renewable) = match fresh {
+            Fresh::Token { token, issued_at, not_kept } => {
+                match not_kept {
+                    Some(report) => {
+                        self.reports.insert("sso cache", report);
+                    }
+                    None => {
+                        self.reports.remove("sso cache");
+                        if let SessionKey::Login(login) = key {
+                            let says = Some(token.access_token.clone());
+                            self.files_say.insert(login.clone(), says);
+                        }
+                    }
+                }
+                let issued_at = issued_at.unwrap_or(now).min(now);
+                let validity = Validity { issued_at, expires_at: token.expires_at };
+                let renewable = token.is_refreshable(now);
+                (Held::Token(token), validity, renewable)
+            }
+            Fresh::Keys(keys) => {
+                let expires_at = keys.expires_at.unwrap_or(Timestamp::MAX);
+                (Held::Keys(keys), Validity { issued_at: now, expires_at }, true)
+            }
+        };
+        tracing::info!(session = %key, expires_at = %validity.expires_at, "refreshed");
+        session.apply(Outcome::Held { validity, renewable }, &self.policy, now);
+        self.vault.insert(key.clone(), held);
+    }
+
+    fn refresh_failed(&mut self, key: &SessionKey, trouble: Trouble) {
+        let now = self.now();
+        tracing::warn!(session = %key, class = ?trouble.class, what = trouble.report.what, "refresh failed");
+        let Some(session) = self.sessions.get(key) else { return };
+        let parent = session.spec.parent.clone();
+        match (trouble.class, parent) {
+            // What it was made from was refused. The parent may have been revoked before its end:
+            // renew it once, and believe a second refusal.
+            (FailureClass::NeedsPerson, Some(parent)) => {
+                let retried = session.parent_retried;
+                self.parent_refused(key, &parent, retried, trouble);
+            }
+            (class, _) => {
+                let Some(session) = self.sessions.get_mut(key) else { return };
+                // Keys in a file are renewed by whoever wrote them, not by a login.
+                let class = match class {
+                    FailureClass::NeedsPerson if !session.is_login() => FailureClass::NeverWorks,
+                    class => class,
+                };
+                session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
+            }
+        }
+    }
+
+    fn parent_refused(
+        &mut self,
+        key: &SessionKey,
+        parent_key: &SessionKey,
+        retried: bool,
+        trouble: Trouble,
+    ) {
+        let now = self.now();
+        let Some(parent) = self.sessions.get_mut(parent_key) else { return };
+        let (is_login, can_renew) = (parent.is_login(), parent.renewable && !retried);
+        // A parent that is being renewed already answers the question; the child asks again soon.
+        let is_renewing = parent.activity == Activity::Refreshing;
+        if can_renew && !is_renewing {
+            parent.held = None;
+        } else if is_login && !is_renewing {
+            parent.held = None;
+            parent.end(Some(trouble.clone()));
+            if let (Some(Held::Token(token)), SessionKey::Login(login)) =
+                (self.vault.remove(parent_key), parent_key)
+            {
+                self.logins.note_refused(login, &token);
+            }
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.activity = Activity::Idle;
+        if is_renewing {
+            let class = FailureClass::MayPass { retry_after: None };
+            session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
+        } else if can_renew {
+            session.parent_retried = true;
+        } else if !is_login {
+            let class = FailureClass::NeverWorks;
+            session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
+        }
+    }
+
+    /// Lets every session under a sign-in try again: it is good again.
+    pub(super) fn revive_under(&mut self, login: &LoginKey) {
+        let root = SessionKey::Login(login.clone());
+        let keys: Vec<SessionKey> =
+            self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
+        for key in keys {
+            if key != root
+                && let Some(session) = self.sessions.get_mut(&key)
+            {
+                session.revive();
+            }
+        }
+    }
+
+    /// Returns the session at the root of a session's chain.
+    pub(super) fn root_of<'a>(&'a self, key: &'a SessionKey) -> Option<&'a SessionKey> {
+        let mut at = key;
+        while let Some(parent) = self.sessions.get(at)?.spec.parent.as_ref() {
+            at = parent;
+        }
+        Some(at)
+    }
+}
