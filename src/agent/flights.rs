@@ -109,16 +109,13 @@ impl Agent {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let (held, validity, renewable) = match fresh {
             Fresh::Token { token, issued_at, not_kept } => {
-                match not_kept {
-                    Some(report) => {
-                        self.reports.insert("sso cache", report);
-                    }
-                    None => {
-                        self.reports.remove("sso cache");
-                        if let SessionKey::Login(login) = key {
-                            let says = Some(token.access_token.clone());
-                            self.files_say.insert(login.clone(), says);
-                        }
+                if let Some(report) = not_kept {
+                    self.reports.insert("sso cache", report);
+                } else {
+                    self.reports.remove("sso cache");
+                    if let SessionKey::Login(login) = key {
+                        let says = Some(token.access_token.clone());
+                        self.files_say.insert(login.clone(), says);
                     }
                 }
                 let issued_at = issued_at.unwrap_or(now).min(now);

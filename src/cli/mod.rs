@@ -106,7 +106,14 @@ fn usage(error: &clap::Error) -> Done {
     Ok(0)
 }
 
-/// Returns the wall clock's time in the person's time zone.
+/// Returns the wall clock's time.
+fn instant() -> jiff::Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the client's one clock")]
+    jiff::Timestamp::now()
+}
+
+/// Returns the wall clock's time in the person's time zone. Finding the zone reads all folders of the
+/// time zone database: only for what shows a time of day.
 fn now() -> jiff::ZonedDateTime {
     jiff::ZonedDateTime::now()
 }

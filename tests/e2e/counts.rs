@@ -55,6 +55,8 @@ fn a_prompt_asks_nobody() {
     for call in ["clone", "clone3", "fork", "vfork", "socket", "connect"] {
         assert!(of(&lines, call).is_empty(), "{:?}", of(&lines, call));
     }
+    let zones: Vec<_> = lines.iter().filter(|line| line.contains("zoneinfo")).collect();
+    assert!(zones.is_empty(), "a span needs no time zone: {} calls", zones.len());
 }
 
 /// How often a process was woken up, all its threads together.

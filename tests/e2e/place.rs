@@ -106,11 +106,6 @@ impl Place {
         self.vars.retain(|(other, _)| other != name);
     }
 
-    /// Returns a variable.
-    pub(crate) fn var(&self, name: &str) -> &str {
-        &self.vars.iter().find(|(other, _)| other == name).unwrap().1
-    }
-
     /// The lab.
     pub(crate) fn lab(&self) -> &Lab {
         self.lab.as_ref().expect("this test has a lab")
@@ -306,8 +301,7 @@ impl Drop for Place {
         for agent in self.agents() {
             let _gone = kill_process(agent, Signal::KILL);
         }
-        if !std::thread::panicking() {
-            panic!("an agent did not end on SIGTERM\n{}", self.log());
-        }
+        // A test that fails already has more to say.
+        assert!(std::thread::panicking(), "an agent did not end on SIGTERM\n{}", self.log());
     }
 }

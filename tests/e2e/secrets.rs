@@ -78,7 +78,6 @@ fn secrets_are_only_where_they_belong() {
     let mut run = |words: &str| {
         let ran = place.eksd(words);
         said.push((words.to_owned(), format!("{}{}", ran.out, ran.err)));
-        ran
     };
     run("login dev");
     secrets.read_cache(&place);

@@ -19,7 +19,7 @@ use crate::{
         args::{PromptArgs, PromptFormat},
         door::Call,
         exit::Done,
-        now, output,
+        instant, output,
     },
     ipc::{
         client::Client,
@@ -46,7 +46,7 @@ pub fn run(call: &Call, args: &PromptArgs) -> Done {
     }
     let segment = used(call, args.name.as_deref())
         .and_then(|(kind, name)| Segment::read(&call.paths.prompt_dir, kind, &name));
-    let now = now().timestamp().as_second();
+    let now = instant().as_second();
     match (segment, args.format) {
         (Some(segment), PromptFormat::Json) => {
             let json = serde_json::to_string(&segment.json(now)).map_err(|error| {
