@@ -250,15 +250,24 @@ impl Place {
         self.path("run/eksd/agent.sock")
     }
 
-    /// Returns the processes that run this place's agent program.
+    /// Returns the processes of this place's background agents.
     pub(crate) fn agents(&self) -> Vec<Pid> {
+        self.processes(|arguments| arguments.first().is_some_and(|word| word == "run"))
+    }
+
+    /// Returns the processes that run this place's agent program with arguments like these; those that
+    /// serve one call end by themselves, a moment after it.
+    fn processes(&self, is_meant: impl Fn(&[String]) -> bool) -> Vec<Pid> {
         let program = self.program("eksd-agent");
         let program = program.to_str().unwrap().as_bytes();
         let entries = fs::read_dir("/proc").unwrap().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter(|pid: &i32| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.split(|byte| *byte == 0).next() == Some(program)
+            let mut words = line.split(|byte| *byte == 0);
+            let is_program = words.next() == Some(program);
+            let rest = words.map(|word| String::from_utf8_lossy(word).into_owned());
+            is_program && is_meant(&rest.collect::<Vec<_>>())
         })
         .filter_map(Pid::from_raw)
         .collect()
@@ -289,16 +298,17 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        for agent in self.agents() {
+        let all = || self.processes(|_| true);
+        for agent in all() {
             // One that was stopped cannot hear.
             for signal in [Signal::TERM, Signal::CONT] {
                 let _gone = kill_process(agent, signal);
             }
         }
-        if comes(Duration::from_secs(5), || self.agents().is_empty()) {
+        if comes(Duration::from_secs(5), || all().is_empty()) {
             return;
         }
-        for agent in self.agents() {
+        for agent in all() {
             let _gone = kill_process(agent, Signal::KILL);
         }
         // A test that fails already has more to say.
