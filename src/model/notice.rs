@@ -62,9 +62,9 @@ pub enum Notice {
     },
 }
 
-/// What has been said, by root session: the stage, and the end that was known then.
+/// What has been said, by root session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said(BTreeMap<LoginKey, (Stage, Option<Timestamp>)>);
+pub struct Said(BTreeMap<LoginKey, Stage>);
 
 impl Said {
     /// Compares what is with what was said, and returns what to say now.
@@ -80,17 +80,7 @@ impl Said {
             }
             let stage = stage_of(root, before, now);
             let first_seen = !self.0.contains_key(&root.key);
-            // An estimate that has passed is no longer one, and nobody has known better since: what was
-            // said stays until the session has ended, or has a new end.
-            let is_open = root.in_use && !root.has_ended && root.end.ends_at.is_none();
-            if let Some((Stage::Soon(_), Some(estimate))) = self.0.get(&root.key)
-                && is_open
-                && *estimate <= now
-            {
-                continue;
-            }
-            let last = self.0.insert(root.key.clone(), (stage, root.end.ends_at));
-            let last = last.map_or(Stage::Good, |(stage, _)| stage);
+            let last = self.0.insert(root.key.clone(), stage).unwrap_or(Stage::Good);
             match stage {
                 Stage::Good if last != Stage::Good => {
                     notices.push(Notice::Withdraw { key: root.key.clone() });
@@ -229,24 +219,6 @@ mod tests {
             (63, ""),
         ];
         assert_eq!(steps, expected.map(|(minute, title)| (minute, title.to_owned())));
-    }
-
-    #[test]
-    fn a_session_that_outlives_its_estimate_keeps_its_warning() {
-        let before = minutes(&[30, 10]);
-        let unknown = Root { end: RootEnd::UNKNOWN, ..root(60) };
-        let ended = Root { has_ended: true, ..unknown.clone() };
-        let mut said = Said::default();
-        said.update(&[root(60)], &before, at(0));
-        assert_eq!(titles(&said.update(&[root(60)], &before, at(50))).len(), 1);
-        // Before its time is over, an end that is not known any more is that of another login.
-        let mut renewed = said.clone();
-        let notices = renewed.update(std::slice::from_ref(&unknown), &before, at(51));
-        assert_eq!(titles(&notices), ["withdraw"]);
-        assert_eq!(said.update(std::slice::from_ref(&unknown), &before, at(61)), []);
-        let notices = said.update(&[ended], &before, at(70));
-        assert_eq!(titles(&notices), ["SSO session corp has ended"]);
-        assert_eq!(titles(&said.update(&[unknown], &before, at(71))), ["withdraw"]);
     }
 
     #[test]

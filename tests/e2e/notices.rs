@@ -158,25 +158,6 @@ fn a_person_is_told_before_the_end_and_at_the_end() {
     assert_eq!(place.browsers(), 2, "a notice opens nothing");
 }
 
-/// What the person says about the length of a session is a guess. Once it has passed, nobody knows;
-/// that is no reason to take the warning back.
-#[test]
-fn a_warning_stays_where_the_session_outlives_the_guess() {
-    let mut place = short_sessions();
-    let settings = place.read("home/.config/eksd/config.toml").replace("16s", "9s");
-    place.write("home/.config/eksd/config.toml", &settings);
-    let mut desktop = Desktop::bus(&mut place);
-    desktop.dunst(&mut place);
-    place.login();
-    place.credentials("dev");
-    until("a warning", || shown(&place) == "1");
-    let ended = || notifies(&place.read("monitor")).iter().any(|it| it.title.contains("has ended"));
-    assert!(comes(Duration::from_secs(40), ended), "no notice of the end\n{}", place.log());
-    let told = notifies(&place.read("monitor"));
-    assert!(told.iter().all(|notify| notify.id == told[0].id), "one bubble: {told:?}");
-    assert!(!place.read("monitor").contains("member=CloseNotification"));
-}
-
 /// No bus, a bus without a daemon, a bus that is gone: nothing is late, nothing is said.
 #[test]
 fn silent_where_there_is_nobody_to_tell() {
