@@ -434,6 +434,10 @@ impl Agent {
         self.sessions.remove(key);
         self.vault.remove(key);
         self.forget_flight(key);
+        if let SessionKey::Login(login) = key {
+            // Should it come back, its file is looked at with fresh eyes.
+            self.files_say.remove(login);
+        }
     }
 
     /// A shared token file was read, at the start or because it changed.

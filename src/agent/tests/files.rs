@@ -62,6 +62,19 @@ async fn a_lost_profile_stays_in_use_through_further_edits() {
 }
 
 #[tokio::test]
+async fn a_config_that_goes_and_comes_back_has_lost_no_login() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    bench.write_config("[profile other]\nregion = eu-west-1\n");
+    bench.until(|status| status.profiles.len() == 1).await;
+    bench.write_config(CONFIG);
+    bench.until(|status| status.profiles.len() == 4).await;
+    bench.until(|status| status.profiles[0].phase != Phase::NeedsLogin).await;
+    assert!(bench.credentials("dev").await.is_ok());
+    assert_eq!(bench.lab.count("CreateToken"), 1);
+}
+
+#[tokio::test]
 async fn an_editor_that_truncates_first_deletes_nothing() {
     let bench = Bench::start().await;
     bench.login("corp").await;
