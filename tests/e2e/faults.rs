@@ -6,7 +6,7 @@ use eksd_lab::{Lifetimes, Script, What};
 
 use crate::home::{CONFIG, SETTINGS};
 use crate::place::Place;
-use crate::tools::until;
+use crate::tools::{SOON, comes, until};
 
 #[test]
 fn a_profile_that_is_not_there() {
@@ -51,7 +51,13 @@ fn a_config_that_goes_and_comes_back() {
     until("it is gone", || place.status()["profiles"].as_array().is_some_and(|all| all.len() < 3));
     place.write("home/.aws/new", CONFIG);
     fs::rename(place.path("home/.aws/new"), place.path("home/.aws/config")).unwrap();
-    until("it is back", || place.eksd("credential-process --profile dev").code == Some(0));
+    let mut said = String::new();
+    let is_back = comes(SOON, || {
+        let ran = place.eksd("credential-process --profile dev");
+        said = ran.err;
+        ran.code == Some(0)
+    });
+    assert!(is_back, "{said}\n{}\n{}", place.status(), place.log());
     assert_eq!(place.browsers(), 1, "the login was not lost");
 }
 
