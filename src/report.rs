@@ -132,8 +132,8 @@ impl Report {
                     "`eksd status --all` lists the profiles that eksd found".to_owned()
                 }),
             ),
-            ChainError::MissingSource { near, origin, .. } => {
-                broken(meant(near).unwrap_or_else(|| format!("mend `source_profile` at {origin}")))
+            ChainError::MissingSource { key, near, origin, .. } => {
+                broken(meant(near).unwrap_or_else(|| format!("mend `{key}` at {origin}")))
             }
             ChainError::Loop { origin, .. } | ChainError::TooDeep { origin } => {
                 broken(format!("mend `source_profile` at {origin}"))

@@ -11,7 +11,7 @@ use crate::{
     model::{
         Chain, Credentials, Source,
         cluster::Cluster,
-        session::SessionKey,
+        session::{SessionKey, Spec},
         status::{self, View, view},
     },
     report::Report,
@@ -100,6 +100,7 @@ impl Agent {
             profiles: profiles.map(|(name, _)| self.profile_status(name.as_str())).collect(),
             clusters: clusters.map(|cluster| self.cluster_status(cluster)).collect(),
             reports: self.known.reports().iter().chain(self.reports.values()).cloned().collect(),
+            key_store: None,
         })
     }
 
@@ -113,14 +114,15 @@ impl Agent {
             confidence: view.end.confidence.into(),
             credentials_expire_at: view.credentials_expire_at.map(rfc3339),
             cap: chain.filter(|chain| chain.is_chained()).map(|_| "chained, 1 h cap".to_owned()),
+            clocks: Vec::new(),
             root: chain.map(|chain| self.root_status(chain)),
             account_id: chain.and_then(account_of),
             role: chain.and_then(role_of),
             in_use: view.in_use,
             // Only a command: what a report advises stands in the report.
-            action: matches!(view.phase, status::Phase::NeedsLogin | status::Phase::Expiring)
-                .then(|| chain.and_then(Chain::login).map(|_| format!("eksd login {name}")))
-                .flatten(),
+            action: chain
+                .filter(|chain| can_be_begun(chain, view.phase))
+                .map(|_| format!("eksd login {name}")),
             report: view.report,
         }
     }
@@ -129,6 +131,7 @@ impl Agent {
         let plain = |kind: &str, name: &str| RootStatus {
             kind: kind.to_owned(),
             name: name.to_owned(),
+            person: None,
             ends_at: None,
             access_token_expires_at: None,
             registration_expires_at: None,
@@ -138,7 +141,10 @@ impl Agent {
                 ends_at: keys.expires_at.map(rfc3339),
                 ..plain("keys", &keys.access_key_id)
             },
-            Source::Unsupported { kind, origin } => plain(kind, &origin.to_string()),
+            Source::Console(login) => plain("console", &login.arn),
+            Source::Process(process) => plain("process", &process.origin.to_string()),
+            Source::WebIdentity(identity) => plain("web-identity", &identity.role_arn),
+            Source::Machine { kind, origin } => plain(kind.as_str(), &origin.to_string()),
             Source::Sso { login, .. } | Source::SsoTokenOnly { login } => {
                 let key = SessionKey::Login(login.key.clone());
                 let facts = self.login_facts(&login.key);
@@ -175,9 +181,16 @@ impl Agent {
     }
 }
 
+/// Returns whether a login is what the profile needs.
+fn can_be_begun(chain: &Chain, phase: status::Phase) -> bool {
+    use status::Phase::{Expiring, NeedsLogin, NeedsMfa};
+    matches!(phase, NeedsLogin | NeedsMfa | Expiring)
+        && chain.specs().first().is_some_and(Spec::is_root)
+}
+
 fn account_of(chain: &Chain) -> Option<String> {
     match (chain.hops.last(), &chain.source) {
-        (Some(hop), _) => hop.role_arn.split(':').nth(4).map(str::to_owned),
+        (Some(hop), _) => hop.terms.role_arn.split(':').nth(4).map(str::to_owned),
         (None, Source::Sso { account_id, .. }) => Some(account_id.clone()),
         (None, Source::Keys(keys)) => keys.account_id.clone(),
         _ => None,
@@ -186,7 +199,7 @@ fn account_of(chain: &Chain) -> Option<String> {
 
 fn role_of(chain: &Chain) -> Option<String> {
     match (chain.hops.last(), &chain.source) {
-        (Some(hop), _) => hop.role_arn.rsplit_once('/').map(|(_, name)| name.to_owned()),
+        (Some(hop), _) => hop.terms.role_arn.rsplit_once('/').map(|(_, name)| name.to_owned()),
         (None, Source::Sso { role_name, .. }) => Some(role_name.clone()),
         _ => None,
     }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     ipc::wire::{Empty, Resolved, TokenParams, UseParams},
     model::{
-        Chain, Credentials, RoleHop, Source, plan,
+        Chain, Credentials, RoleHop, RoleTerms, Source, plan,
         session::{Activity, SessionKey, Spec},
         status,
         text::printable,
@@ -87,9 +87,6 @@ impl Agent {
     }
 
     fn answer(&mut self, chain: &Chain, specs: &[Spec], begin: bool) -> Answer {
-        if let Some(report) = chain.unsupported() {
-            return Answer::No(report);
-        }
         let Some(leaf) = specs.last() else {
             return match &chain.source {
                 Source::Keys(keys) => self.keys(chain, keys),
@@ -179,9 +176,8 @@ impl Agent {
             (Activity::Idle, _) => Progress::UnderWay { failing: false },
             (Activity::WaitingForPerson, _) => {
                 let report = session.trouble.as_ref().map(|trouble| trouble.report.clone());
-                Progress::Stuck(report.unwrap_or_else(|| match key {
-                    SessionKey::Login(login) => super::refresh::over(login),
-                    _ => Progress::lost_report(),
+                Progress::Stuck(report.unwrap_or_else(|| {
+                    status::needs_person(&key.to_string(), &session.spec, false)
                 }))
             }
             (Activity::BackingOff { .. } | Activity::Refused { .. }, _) => {
@@ -194,10 +190,11 @@ impl Agent {
     /// A sign-in's report names the session; the asker knows the profile.
     fn for_profile(chain: &Chain, report: Report) -> Report {
         match report.code {
-            Code::NeedsLogin => {
+            Code::NeedsLogin | Code::NeedsMfa => {
+                let Some(root) = chain.specs().into_iter().next() else { return report };
                 // A refusal is evidence that there was a session; without one there may not have been.
                 let has_ended = !report.why.is_empty();
-                let named = status::needs_login(chain.profile.as_str(), chain, has_ended);
+                let named = status::needs_person(chain.profile.as_str(), &root, has_ended);
                 Report { why: report.why, ..named }
             }
             _ => report,
@@ -254,11 +251,8 @@ impl Agent {
             let reach = chain.reach.to_region(&region);
             chain.hops.push(RoleHop {
                 profile: chain.profile.clone(),
-                role_arn: role_arn.clone(),
-                session_name: None,
-                external_id: None,
-                duration_seconds: None,
-                mfa_serial: None,
+                terms: RoleTerms { role_arn: role_arn.clone(), ..RoleTerms::default() },
+                mfa: None,
                 origin: origin.clone(),
                 reach,
             });

@@ -149,7 +149,7 @@ impl Agent {
                 let Some(session) = self.sessions.get_mut(key) else { return };
                 // Keys in a file are renewed by whoever wrote them, not by a login.
                 let class = match class {
-                    FailureClass::NeedsPerson if !session.is_login() => FailureClass::NeverWorks,
+                    FailureClass::NeedsPerson if !session.is_root() => FailureClass::NeverWorks,
                     class => class,
                 };
                 session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
@@ -166,12 +166,12 @@ impl Agent {
     ) {
         let now = self.now();
         let Some(parent) = self.sessions.get_mut(parent_key) else { return };
-        let (is_login, can_renew) = (parent.is_login(), parent.renewable && !retried);
+        let (is_root, can_renew) = (parent.is_root(), parent.renewable && !retried);
         // A parent that is being renewed already answers the question; the child asks again soon.
         let is_renewing = parent.activity == Activity::Refreshing;
         if can_renew && !is_renewing {
             parent.held = None;
-        } else if is_login && !is_renewing {
+        } else if is_root && !is_renewing {
             parent.held = None;
             parent.end(Some(trouble.clone()));
             if let (Some(Held::Token(token)), SessionKey::Login(login)) =
@@ -187,7 +187,7 @@ impl Agent {
             session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
         } else if can_renew {
             session.parent_retried = true;
-        } else if !is_login {
+        } else if !is_root {
             let class = FailureClass::NeverWorks;
             session.apply(Outcome::Failed(Trouble { class, ..trouble }), &self.policy, now);
         }

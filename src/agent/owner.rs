@@ -395,14 +395,10 @@ impl Agent {
             }
         }
         self.restore_warmth();
-        let logins: Vec<Spec> = self
-            .known
-            .specs()
-            .into_iter()
-            .filter(|(key, _)| matches!(key, SessionKey::Login(_)))
-            .map(|(_, spec)| spec.clone())
-            .collect();
-        for spec in &logins {
+        // Whether a person is needed is known, and said, before anybody asks.
+        let roots: Vec<Spec> =
+            self.known.specs().into_values().filter(|spec| spec.is_root()).cloned().collect();
+        for spec in &roots {
             self.session(spec);
         }
     }

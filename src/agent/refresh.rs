@@ -87,7 +87,7 @@ impl Job {
             }),
             (Recipe::AssumeRole { hop, .. }, _, Some(Held::Keys(credentials)))
             | (Recipe::AssumeRole { hop, keys: Some(credentials) }, _, None) => {
-                Some(Self::Role { hop: hop.clone(), credentials: credentials.clone() })
+                Some(Self::Role { hop: (**hop).clone(), credentials: credentials.clone() })
             }
             _ => None,
         }

@@ -269,6 +269,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 let answer = self.ask(|reply| Event::Use { params, reply }).await;
                 self.answer(id, answer).await
             }
+            Request::LoginCode(_)
+            | Request::Ensure(_)
+            | Request::Whoami(_)
+            | Request::Explain(_)
+            | Request::EndpointOpen(_)
+            | Request::Mirror(_) => {
+                let report = bad_request("the method is not served yet");
+                self.fail(Some(id), code::UNKNOWN_METHOD, report).await
+            }
             Request::Stop(_) => {
                 self.answer(id, Ok(Empty {})).await?;
                 self.mailbox.send(Event::Stop);

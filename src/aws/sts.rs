@@ -42,16 +42,16 @@ impl Aws {
         session_name: &str,
     ) -> Result<Credentials, AwsError> {
         let mut secrets = secrets_of(credentials);
-        secrets.extend(hop.external_id.as_deref());
+        secrets.extend(hop.terms.external_id.as_deref());
         let call = self.call("AssumeRole", Service::Sts, &hop.reach, secrets).await?;
-        let duration = duration(hop.duration_seconds, credentials.are_temporary());
+        let duration = duration(hop.terms.duration_seconds, credentials.are_temporary());
         let sent = sts(&call, credentials)
             .assume_role()
-            .role_arn(&hop.role_arn)
+            .role_arn(&hop.terms.role_arn)
             .role_session_name(
-                hop.session_name.clone().unwrap_or_else(|| session_name_of(session_name)),
+                hop.terms.session_name.clone().unwrap_or_else(|| session_name_of(session_name)),
             )
-            .set_external_id(hop.external_id.clone())
+            .set_external_id(hop.terms.external_id.clone())
             .set_duration_seconds(duration.and_then(|seconds| i32::try_from(seconds).ok()))
             .send()
             .await;
@@ -66,7 +66,7 @@ impl Aws {
                 expires_at: Some(sane_expiry(&call, expires_at)?),
                 account_id: arn
                     .as_deref()
-                    .or(Some(&hop.role_arn))
+                    .or(Some(&hop.terms.role_arn))
                     .and_then(|arn| arn.split(':').nth(4))
                     .filter(|account| !account.is_empty())
                     .map(str::to_owned),

@@ -3,8 +3,23 @@
 //! Instants are RFC 3339 in UTC; `null` means not known. A receiver ignores fields it does not
 //! know, and an agent refuses methods it does not know.
 
+mod delivery;
+mod explain;
+mod login;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    delivery::{
+        EndpointOpen, EnsureAnswer, EnsureParams, Ensured, Mirror, NameParams, ProfileParams,
+        Whoami,
+    },
+    explain::{Explanation, Step, ValueAt},
+    login::{
+        EndedSession, Flow, LoginAsk, LoginCodeParams, LoginConsole, LoginDone, LoginOpen,
+        LoginParams, LogoutDone, LogoutParams, MfaCode, StillValid,
+    },
+};
 use crate::report::Report;
 
 /// A request line.
@@ -43,12 +58,31 @@ pub enum Request {
     /// answer. Hanging up leaves the login to others who wait for it, else ends it.
     #[serde(rename = "login.start")]
     LoginStart(LoginParams),
+    /// Answers a `login.ask` on the connection of a `login.start`, which goes on.
+    #[serde(rename = "login.code")]
+    LoginCode(LoginCodeParams),
     /// Ends sessions, at AWS and here.
     #[serde(rename = "logout")]
     Logout(LogoutParams),
     /// Credentials of a profile. The answer is secret.
     #[serde(rename = "credentials")]
     Credentials(CredentialsParams),
+    /// Whether credentials will last.
+    #[serde(rename = "ensure")]
+    Ensure(EnsureParams),
+    /// Who AWS says a profile is.
+    #[serde(rename = "whoami")]
+    Whoami(NameParams),
+    /// What a profile comes to, and why.
+    #[serde(rename = "explain")]
+    Explain(NameParams),
+    /// Opens the container endpoint for a profile, for as long as the asking process lives. The
+    /// token stands in a file that the answer names.
+    #[serde(rename = "endpoint.open")]
+    EndpointOpen(ProfileParams),
+    /// Makes sure that the mirror config is there, and says where.
+    #[serde(rename = "mirror")]
+    Mirror(Empty),
     /// A token for a cluster. The answer is secret.
     #[serde(rename = "token")]
     Token(TokenParams),
@@ -104,105 +138,14 @@ pub struct StatusParams {
     pub names: Vec<String>,
 }
 
-/// Which way a person logs in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Flow {
-    /// Browser where there is one, else device code.
-    #[default]
-    Auto,
-    /// Authorization code with PKCE, through a browser on this machine.
-    Browser,
-    /// A code to type, on any device.
-    DeviceCode,
-}
-
-/// What to log in to, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoginParams {
-    /// A profile, cluster or sso-session; absent where there is only one session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The way. `auto` means `browser` here: the client knows its surroundings and decides.
-    #[serde(default)]
-    pub flow: Flow,
-    /// Ends a session that is still good first.
-    #[serde(default)]
-    pub force: bool,
-}
-
-/// Sent while a login waits for the person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoginOpen {
-    /// The sso-session or start URL.
-    pub session: String,
-    /// The address to open.
-    pub url: String,
-    /// The code to compare or type, in the device flow.
-    pub user_code: Option<String>,
-    /// When the address stops working.
-    pub expires_at: String,
-}
-
-/// How a login ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoginDone {
-    /// The sso-session or start URL.
-    pub session: String,
-    /// Whether it was good already, so that nothing was asked.
-    pub already: bool,
-    /// When a person will be needed again.
-    pub good_until: Option<String>,
-    /// `exact`, `estimated` or `unknown`.
-    pub confidence: Confidence,
-}
-
-/// What to end.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogoutParams {
-    /// A profile, cluster or sso-session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Every session.
-    #[serde(default)]
-    pub all: bool,
-}
-
-/// What was ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogoutDone {
-    /// The sessions.
-    pub ended: Vec<EndedSession>,
-}
-
-/// One ended session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndedSession {
-    /// The sso-session or start URL.
-    pub session: String,
-    /// Why AWS could not be told, if it could not.
-    pub not_told: Option<Report>,
-    /// Why the token file could not be removed, if it could not.
-    #[serde(default)]
-    pub not_wiped: Option<Report>,
-    /// Role keys that were handed out and stay valid at AWS: profile, and until when.
-    pub still_valid: Vec<StillValid>,
-}
-
-/// Role keys that outlive a logout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StillValid {
-    /// A profile that they belong to.
-    pub profile: String,
-    /// Until when.
-    pub until: String,
-}
-
 /// Which profile, and whether the caller will wait for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialsParams {
     /// The profile.
     pub profile: String,
+    /// Whether the caller can wait for a login that is under way: a person looks at a terminal.
+    #[serde(default)]
+    pub waits_for_login: bool,
 }
 
 /// Credentials on the wire.
@@ -415,6 +358,33 @@ pub struct StatusAnswer {
     pub clusters: Vec<ClusterStatus>,
     /// What is wrong beyond one profile: config lines, settings, files that cannot be written.
     pub reports: Vec<Report>,
+    /// The key store that MFA sessions are kept in; absent where none is used.
+    #[serde(default)]
+    pub key_store: Option<KeyStore>,
+}
+
+/// A key store of the system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStore {
+    /// Its name.
+    pub store: String,
+    /// Whether it answers.
+    pub answers: bool,
+    /// Why it does not.
+    pub why: Option<String>,
+}
+
+/// One of the several ends that a profile has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStatus {
+    /// `role keys`, `access token`, `client registration`, `session`, …
+    pub name: String,
+    /// When it ends.
+    pub ends_at: Option<String>,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// Who says so, in words.
+    pub source: String,
 }
 
 /// The agent itself.
@@ -446,6 +416,9 @@ pub struct ProfileStatus {
     pub credentials_expire_at: Option<String>,
     /// Why they cannot live longer, where AWS caps them: `chained, 1 h cap`.
     pub cap: Option<String>,
+    /// Every end that plays a part, the nearest to the caller first.
+    #[serde(default)]
+    pub clocks: Vec<ClockStatus>,
     /// The root session.
     pub root: Option<RootStatus>,
     /// Account the credentials act in.
@@ -463,10 +436,14 @@ pub struct ProfileStatus {
 /// The step of a chain that only a person can renew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootStatus {
-    /// `sso`, `keys`, or the name of a source that is not served yet.
+    /// `sso`, `mfa`, `console`, `keys`, `process`, `web-identity`, `environment`, `instance` or
+    /// `container`.
     pub kind: String,
-    /// The sso-session, start URL, or key id.
+    /// The sso-session, start URL, MFA device, console identity, key id, role, or line.
     pub name: String,
+    /// Who logged in, where AWS has said it.
+    #[serde(default)]
+    pub person: Option<String>,
     /// When it ends.
     pub ends_at: Option<String>,
     /// End of the access token; renews silently.
@@ -539,6 +516,12 @@ pub enum Notification {
     /// A login waits for the person.
     #[serde(rename = "login.open")]
     LoginOpen(LoginOpen),
+    /// A login waits for an MFA code.
+    #[serde(rename = "login.ask")]
+    LoginAsk(LoginAsk),
+    /// A login waits for the AWS CLI.
+    #[serde(rename = "login.console")]
+    LoginConsole(LoginConsole),
     /// The status is no longer what it was.
     #[serde(rename = "changed")]
     Changed(Empty),

@@ -5,136 +5,19 @@
 //! file, `login_session`, `credential_process`, static keys of the config file. From the second
 //! profile of a chain on, static keys win over a `role_arn` there (`_resolve_source_credentials`).
 
-use std::fmt;
-
 use jiff::Timestamp;
 
-use super::{AwsFiles, Credentials, FileKind, Origin, ProfileName, Section, text::near_miss};
-use crate::report::{Code, Report};
+use super::{
+    AwsFiles, Credentials, FileKind, Origin, ProfileName, Section,
+    source::{
+        ConsoleLogin, LoginKey, Machine, MfaDevice, Process, Reach, RoleHop, RoleTerms, Source,
+        SsoLogin, WebIdentity,
+    },
+    text::near_miss,
+};
 
 /// Deeper chains than this are a mistake; each hop is a network call.
 const MOST_HOPS: usize = 8;
-
-/// What makes two SSO logins the same: the sso-session's name, or, in profiles without one, the
-/// start URL byte for byte. The same text, hashed, names the token file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LoginKey {
-    /// `[sso-session NAME]`.
-    Named(String),
-    /// A legacy profile's `sso_start_url`.
-    StartUrl(String),
-}
-
-impl LoginKey {
-    /// Returns the text whose SHA-1 names the token file in `~/.aws/sso/cache` (AWS CLI
-    /// `botocore/utils.py`, `SSOTokenLoader`).
-    pub fn cache_text(&self) -> &str {
-        match self {
-            Self::Named(text) | Self::StartUrl(text) => text,
-        }
-    }
-}
-
-impl fmt::Display for LoginKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.cache_text())
-    }
-}
-
-/// How calls for one profile leave the machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Reach {
-    /// The region called, where the configuration names one.
-    pub region: Option<String>,
-    /// `ca_bundle`: a PEM file that replaces the platform's roots.
-    pub ca_bundle: Option<String>,
-    /// `use_fips_endpoint`.
-    pub fips: bool,
-    /// `use_dualstack_endpoint`.
-    pub dual_stack: bool,
-}
-
-impl Reach {
-    fn of(section: &Section) -> Self {
-        let is_true =
-            |key| section.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        Self {
-            region: section.get("region").map(str::to_owned),
-            ca_bundle: section.get("ca_bundle").map(str::to_owned),
-            fips: is_true("use_fips_endpoint"),
-            dual_stack: is_true("use_dualstack_endpoint"),
-        }
-    }
-
-    /// Returns the same way out to another region.
-    #[must_use]
-    pub fn to_region(&self, region: &str) -> Self {
-        Self { region: Some(region.to_owned()), ..self.clone() }
-    }
-}
-
-/// An Identity Center sign-in as configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SsoLogin {
-    /// Its identity.
-    pub key: LoginKey,
-    /// The entry page, as configured.
-    pub start_url: String,
-    /// `sso_registration_scopes`; empty where the person set none.
-    pub scopes: Vec<String>,
-    /// The way to `sso_region`.
-    pub reach: Reach,
-}
-
-/// One assumed role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoleHop {
-    /// The profile that holds the `role_arn`.
-    pub profile: ProfileName,
-    /// The role.
-    pub role_arn: String,
-    /// `role_session_name`, where configured.
-    pub session_name: Option<String>,
-    /// `external_id`.
-    pub external_id: Option<String>,
-    /// `duration_seconds`.
-    pub duration_seconds: Option<u32>,
-    /// `mfa_serial`.
-    pub mfa_serial: Option<String>,
-    /// The way to STS.
-    pub reach: Reach,
-    /// The line of the `role_arn`.
-    pub origin: Origin,
-}
-
-/// Where a chain begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A permission set of Identity Center.
-    Sso {
-        /// The sign-in it hangs on.
-        login: SsoLogin,
-        /// `sso_account_id`.
-        account_id: String,
-        /// `sso_role_name`.
-        role_name: String,
-    },
-    /// Only the sign-in: the profile names no account and role, so it yields a token and no
-    /// credentials.
-    SsoTokenOnly {
-        /// The sign-in.
-        login: SsoLogin,
-    },
-    /// Keys written in a file: long-lived, or temporary ones that eksd cannot renew.
-    Keys(Credentials),
-    /// A kind that this version shows but cannot serve.
-    Unsupported {
-        /// The key or value that names the kind, e.g. `credential_process`.
-        kind: &'static str,
-        /// Its line.
-        origin: Origin,
-    },
-}
 
 /// A profile, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,46 +30,50 @@ pub struct Chain {
     pub hops: Vec<RoleHop>,
     /// The way out of the profile itself (its `region` for cluster calls).
     pub reach: Reach,
+    /// How an MFA code is used, where one is needed.
+    pub mfa_way: MfaWay,
+}
+
+/// How an MFA code is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MfaWay {
+    /// One session for all roles of the device, asked for once in hours; AWS caps the roles
+    /// assumed with it at an hour, and they renew by themselves.
+    #[default]
+    Session,
+    /// The role is assumed with the code itself, so it may last as long as its own limit; each
+    /// such role asks anew when it ends.
+    PerRole,
 }
 
 impl Chain {
-    /// Returns the sign-in at the root, if there is one.
+    /// Returns the Identity Center sign-in at the root, if there is one.
     pub fn login(&self) -> Option<&SsoLogin> {
         match &self.source {
             Source::Sso { login, .. } | Source::SsoTokenOnly { login } => Some(login),
-            Source::Keys(_) | Source::Unsupported { .. } => None,
+            _ => None,
         }
     }
 
-    /// Returns why this version cannot serve the chain, if it cannot.
-    pub fn unsupported(&self) -> Option<Report> {
-        let name = &self.profile;
-        if let Source::Unsupported { kind, origin } = &self.source {
-            return Some(
-            Report::new(
-                Code::SourceUnsupported,
-                format!("profile `{name}` gets its credentials from `{kind}`, which eksd does not serve yet"),
-                "use the profile with the AWS tools directly",
-            )
-            .because(format!("{origin}: `{kind}`")),
-        );
+    /// Returns the device whose code the chain needs: that of the first role, where long-lived
+    /// keys assume it. AWS ties a device to a user, so temporary keys cannot give its code; there
+    /// the MFA that they were made with counts.
+    pub fn mfa(&self) -> Option<(&Credentials, &MfaDevice)> {
+        match (&self.source, self.hops.first()?) {
+            (Source::Keys(keys), RoleHop { mfa: Some(device), .. }) if !keys.are_temporary() => {
+                Some((keys, device))
+            }
+            _ => None,
         }
-        let hop = self.hops.iter().find(|hop| hop.mfa_serial.is_some())?;
-        Some(
-            Report::new(
-                Code::NeedsMfa,
-                format!("profile `{name}` needs an MFA code, which eksd cannot ask for yet"),
-                "use the profile with the AWS tools directly",
-            )
-            .because(format!("{}: role `{}` has an `mfa_serial`", hop.origin, hop.role_arn)),
-        )
     }
 
     /// Returns whether the last role is assumed with temporary keys, so that AWS caps it at 1 h.
     pub fn is_chained(&self) -> bool {
         match (&self.source, self.hops.len()) {
             (_, 0) => false,
-            (Source::Keys(keys), 1) => keys.are_temporary(),
+            (Source::Keys(keys), 1) => {
+                keys.are_temporary() || (self.mfa().is_some() && self.mfa_way == MfaWay::Session)
+            }
             _ => true,
         }
     }
@@ -203,9 +90,11 @@ pub enum ChainError {
         /// A name that is spelled almost the same.
         near: Option<ProfileName>,
     },
-    /// `source_profile` names nothing.
-    #[error("`source_profile = {source_name}` names no profile ({origin})")]
+    /// `source_profile`, or a process that asks eksd for a profile, names nothing.
+    #[error("`{key}` names no profile: there is no `{source_name}` ({origin})")]
     MissingSource {
+        /// The key.
+        key: &'static str,
         /// The name written there.
         source_name: String,
         /// Its line.
@@ -289,28 +178,36 @@ pub fn resolve(files: &AwsFiles, name: &str) -> Result<Chain, ChainError> {
             near: near.map(ProfileName::new),
         });
     };
-    let mut walk = Walk { files, path: vec![profile.clone()], hops: Vec::new() };
+    let mut walk = Walk { files, path: vec![profile.clone()], first: 1, hops: Vec::new() };
     let source = walk.source_of(profile, section)?;
     walk.hops.reverse();
-    Ok(Chain { profile: profile.clone(), source, hops: walk.hops, reach: Reach::of(section) })
+    Ok(Chain {
+        profile: profile.clone(),
+        source,
+        hops: walk.hops,
+        reach: Reach::of(section),
+        mfa_way: MfaWay::default(),
+    })
 }
 
 struct Walk<'a> {
     files: &'a AwsFiles,
     path: Vec<ProfileName>,
+    /// The length that the path has at the profile that was asked for.
+    first: usize,
     hops: Vec<RoleHop>,
 }
 
 impl Walk<'_> {
     fn source_of(&mut self, name: &ProfileName, section: &Section) -> Result<Source, ChainError> {
-        let is_first = self.path.len() == 1;
+        let is_first = self.path.len() == self.first;
         if !is_first && let Some(keys) = keys_of(section) {
             return Ok(Source::Keys(keys));
         }
         if section.has("role_arn") && !section.has("web_identity_token_file") {
             return self.role(name, section);
         }
-        self.base(section)
+        self.base(name, section)
     }
 
     /// Follows `source_profile` (or `credential_source`) of a profile with a `role_arn`.
@@ -344,6 +241,7 @@ impl Walk<'_> {
         let Some((next, next_section)) = self.files.profiles.get_key_value(source) else {
             let near = near_miss(source, self.files.profiles.keys().map(ProfileName::as_str));
             return Err(ChainError::MissingSource {
+                key: "source_profile",
                 source_name: source.to_owned(),
                 origin,
                 near: near.map(ProfileName::new),
@@ -359,11 +257,9 @@ impl Walk<'_> {
     }
 
     /// The kinds that are not a role, in the CLI's order.
-    fn base(&self, section: &Section) -> Result<Source, ChainError> {
-        let unsupported =
-            |kind| Ok(Source::Unsupported { kind, origin: section.origin_of(kind).clone() });
+    fn base(&mut self, name: &ProfileName, section: &Section) -> Result<Source, ChainError> {
         if section.has("web_identity_token_file") {
-            return unsupported("web_identity_token_file");
+            return web_identity(name, section).map(Source::WebIdentity);
         }
         if ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"]
             .iter()
@@ -376,13 +272,60 @@ impl Walk<'_> {
             .keys
             .get("aws_access_key_id")
             .is_some_and(|entry| entry.origin.kind == FileKind::Credentials);
-        match keys {
-            Some(keys) if in_credentials_file => Ok(Source::Keys(keys)),
-            _ if section.has("login_session") => unsupported("login_session"),
-            _ if section.has("credential_process") => unsupported("credential_process"),
-            Some(keys) => Ok(Source::Keys(keys)),
-            None => Err(ChainError::NoCredentials { origin: section.origin.clone() }),
+        match (keys, section.get("login_session"), section.get("credential_process")) {
+            (Some(keys), _, _) if in_credentials_file => Ok(Source::Keys(keys)),
+            (_, Some(arn), _) => Ok(Source::Console(console(name, section, arn))),
+            (_, None, Some(command)) => self.process(name, section, command),
+            (Some(keys), None, None) => Ok(Source::Keys(keys)),
+            // What the environment says where no file says anything.
+            (None, None, None) => match section.get("credential_source") {
+                Some(source) if section.origin.kind == FileKind::Environment => {
+                    credential_source(section, source)
+                }
+                _ => Err(ChainError::NoCredentials { origin: section.origin.clone() }),
+            },
         }
+    }
+
+    /// A process that is eksd itself stands for the profile that it names: to run it would have
+    /// the agent wait for itself.
+    fn process(
+        &mut self,
+        name: &ProfileName,
+        section: &Section,
+        command: &str,
+    ) -> Result<Source, ChainError> {
+        let origin = section.origin_of("credential_process").clone();
+        let Some(target) = eksd_profile(command) else {
+            return Ok(Source::Process(Process {
+                profile: name.clone(),
+                command: command.to_owned(),
+                origin,
+            }));
+        };
+        if self.path.iter().any(|visited| visited.as_str() == target) {
+            return Err(self.circle(&target, origin));
+        }
+        let Some((next, next_section)) = self.files.profiles.get_key_value(target.as_str()) else {
+            let near = near_miss(&target, self.files.profiles.keys().map(ProfileName::as_str));
+            return Err(ChainError::MissingSource {
+                key: "credential_process",
+                source_name: target,
+                origin,
+                near: near.map(ProfileName::new),
+            });
+        };
+        self.path.push(next.clone());
+        // Asked for by its own name, the profile is the first of its chain.
+        let mut inner = Walk {
+            files: self.files,
+            path: self.path.clone(),
+            first: self.path.len(),
+            hops: Vec::new(),
+        };
+        let source = inner.source_of(next, next_section)?;
+        self.hops.extend(inner.hops);
+        Ok(source)
     }
 
     fn sso(&self, section: &Section) -> Result<Source, ChainError> {
@@ -455,24 +398,80 @@ fn required(section: &Section, key: &'static str) -> Result<String, ChainError> 
 
 fn hop(name: &ProfileName, section: &Section, origin: &Origin) -> RoleHop {
     let text = |key| section.get(key).map(str::to_owned);
+    let list = |key| {
+        let items = section.get(key).into_iter().flat_map(|text| text.split(','));
+        items.map(str::trim).filter(|item| !item.is_empty())
+    };
     RoleHop {
         profile: name.clone(),
-        role_arn: text("role_arn").unwrap_or_default(),
-        session_name: text("role_session_name"),
-        external_id: text("external_id"),
-        // botocore drops what is not an integer silently.
-        duration_seconds: section.get("duration_seconds").and_then(|text| text.parse().ok()),
-        mfa_serial: text("mfa_serial"),
+        terms: RoleTerms {
+            role_arn: text("role_arn").unwrap_or_default(),
+            session_name: text("role_session_name"),
+            external_id: text("external_id"),
+            duration_seconds: seconds(section),
+            source_identity: text("source_identity"),
+            tags: list("session_tags")
+                .filter_map(|tag| tag.split_once('='))
+                .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+                .collect(),
+            transitive_tags: list("transitive_session_tags").map(str::to_owned).collect(),
+        },
+        mfa: section.get("mfa_serial").map(|serial| MfaDevice {
+            serial: serial.to_owned(),
+            process: text("mfa_process"),
+            origin: section.origin_of("mfa_serial").clone(),
+        }),
         reach: Reach::of(section),
         origin: origin.clone(),
     }
 }
 
+/// botocore drops what is not an integer silently.
+fn seconds(section: &Section) -> Option<u32> {
+    section.get("duration_seconds").and_then(|text| text.parse().ok())
+}
+
+fn web_identity(name: &ProfileName, section: &Section) -> Result<WebIdentity, ChainError> {
+    Ok(WebIdentity {
+        profile: name.clone(),
+        role_arn: required(section, "role_arn")?,
+        token_file: required(section, "web_identity_token_file")?.into(),
+        session_name: section.get("role_session_name").map(str::to_owned),
+        duration_seconds: seconds(section),
+        reach: Reach::of(section),
+        origin: section.origin_of("web_identity_token_file").clone(),
+    })
+}
+
+fn console(name: &ProfileName, section: &Section, arn: &str) -> ConsoleLogin {
+    ConsoleLogin {
+        arn: arn.trim().to_owned(),
+        profile: name.clone(),
+        reach: Reach::of(section),
+        origin: section.origin_of("login_session").clone(),
+    }
+}
+
+/// Returns the profile that a `credential_process` asks eksd for, where that is all it does.
+fn eksd_profile(command: &str) -> Option<String> {
+    let words = shlex::split(command)?;
+    let mut words = words.iter().map(String::as_str);
+    let is_eksd = words.next()?.rsplit('/').next() == Some("eksd");
+    let mut rest = words.filter(|word| *word != "--no-agent");
+    if !is_eksd || rest.next() != Some("credential-process") {
+        return None;
+    }
+    match (rest.next()?, rest.next(), rest.next()) {
+        ("--profile", Some(name), None) => Some(name.to_owned()),
+        (word, None, None) => word.strip_prefix("--profile=").map(str::to_owned),
+        _ => None,
+    }
+}
+
 fn credential_source(section: &Section, value: &str) -> Result<Source, ChainError> {
     let origin = section.origin_of("credential_source").clone();
-    let known = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
-    match known.into_iter().find(|kind| kind.eq_ignore_ascii_case(value)) {
-        Some(kind) => Ok(Source::Unsupported { kind, origin }),
+    match Machine::ALL.into_iter().find(|kind| kind.key().eq_ignore_ascii_case(value)) {
+        Some(kind) => Ok(Source::Machine { kind, origin }),
         None => Err(ChainError::UnknownCredentialSource { value: value.to_owned(), origin }),
     }
 }

@@ -15,13 +15,18 @@ mod profile;
 pub mod prompt;
 mod secret;
 pub mod session;
+pub mod source;
 pub mod status;
 pub mod text;
 pub mod token;
 mod transition;
 
-pub use chain::{Chain, ChainError, LoginKey, Reach, RoleHop, Source, SsoLogin};
+pub use chain::{Chain, ChainError, MfaWay};
 pub use cluster::ClusterFacts;
 pub use credentials::{Credentials, Registration, SsoToken};
 pub use profile::{AwsFiles, Entry, FileKind, Finding, Origin, ProfileName, Section, Value};
 pub use secret::Secret;
+pub use source::{
+    ConsoleLogin, LoginKey, Machine, MfaDevice, Process, Reach, RoleHop, RoleTerms, Source,
+    SsoLogin, WebIdentity,
+};

@@ -17,7 +17,7 @@ pub type Sessions = BTreeMap<SessionKey, Session>;
 pub struct Plan {
     /// Sessions to refresh at once.
     pub due: Vec<SessionKey>,
-    /// Sign-ins that are over and that only a person can begin anew.
+    /// Root sessions that are over and that only a person can begin anew.
     pub ended: Vec<SessionKey>,
     /// The next instant at which something may be due.
     pub wake_at: Option<Timestamp>,
@@ -81,9 +81,9 @@ pub fn parent_is_good(sessions: &Sessions, session: &Session, now: Timestamp) ->
         .is_none_or(|parent| sessions.get(parent).is_some_and(|parent| parent.is_good(now)))
 }
 
-/// A sign-in that nothing but a person can renew, and that nobody has declared ended yet.
+/// A root session that nothing but a person can renew, and that nobody has declared ended yet.
 fn has_ended(session: &Session) -> bool {
-    session.is_login() && !session.renewable && session.activity == Activity::Idle
+    session.is_root() && !session.renewable && session.activity == Activity::Idle
 }
 
 fn due_at(session: &Session, now: Timestamp) -> Option<Timestamp> {

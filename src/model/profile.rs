@@ -48,6 +48,8 @@ pub enum FileKind {
     Config,
     /// `~/.aws/credentials`.
     Credentials,
+    /// No file: the environment that the agent was started in.
+    Environment,
 }
 
 /// Where a value stands, for messages such as `~/.aws/config:12`.
@@ -55,15 +57,18 @@ pub enum FileKind {
 pub struct Origin {
     /// Which of the two files.
     pub kind: FileKind,
-    /// The file as shown to people.
+    /// The file as shown to people, or the variable.
     pub file: Arc<str>,
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0 for a variable.
     pub line: u32,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        match self.kind {
+            FileKind::Environment => write!(f, "environment: {}", self.file),
+            FileKind::Config | FileKind::Credentials => write!(f, "{}:{}", self.file, self.line),
+        }
     }
 }
 

@@ -7,11 +7,14 @@ use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Chain, Credentials, LoginKey, Reach, RoleHop, Source, SsoLogin};
+use super::{
+    Chain, ConsoleLogin, Credentials, LoginKey, Machine, MfaDevice, MfaWay, Process, ProfileName,
+    Reach, RoleHop, RoleTerms, Source, SsoLogin, WebIdentity,
+};
 use crate::report::Report;
 
 /// What makes two sessions the same, however many profiles lead to them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SessionKey {
     /// An Identity Center sign-in; what is held is the access token.
     Login(LoginKey),
@@ -28,15 +31,38 @@ pub enum SessionKey {
     Role {
         /// Whose credentials assume it.
         source: RoleSource,
+        /// What is asked for.
+        terms: RoleTerms,
+        /// The device whose code it is assumed with, where it is.
+        serial: Option<String>,
+    },
+    /// An MFA session: one for a user's device, however many roles want its codes.
+    Mfa {
+        /// The user's access key id.
+        access_key_id: String,
+        /// The device.
+        serial: String,
+    },
+    /// A sign-in to the console, by the ARN of the identity.
+    Console(String),
+    /// What a program printed.
+    Process {
+        /// The profile that names the program.
+        profile: ProfileName,
+        /// Its command line: another command is another session.
+        command: String,
+    },
+    /// A role that a web identity token was exchanged for.
+    WebIdentity {
         /// The role.
         role_arn: String,
+        /// The token's file.
+        token_file: std::path::PathBuf,
         /// `role_session_name`.
         session_name: Option<String>,
-        /// `external_id`.
-        external_id: Option<String>,
-        /// `duration_seconds`.
-        duration_seconds: Option<u32>,
     },
+    /// What a place around the agent hands out.
+    Machine(Machine),
 }
 
 /// Whose credentials assume a role.
@@ -48,15 +74,27 @@ pub enum RoleSource {
     Keys(String),
 }
 
+impl fmt::Debug for SessionKey {
+    /// For logs and tests. A command may hold a secret that somebody put there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for SessionKey {
-    /// For logs: no secrets are in a key.
+    /// For logs: no secrets are shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Login(login) => write!(f, "login {login}"),
             Self::SsoRole { account_id, role_name, .. } => {
                 write!(f, "sso role {account_id}/{role_name}")
             }
-            Self::Role { role_arn, .. } => write!(f, "role {role_arn}"),
+            Self::Role { terms, .. } => write!(f, "role {}", terms.role_arn),
+            Self::Mfa { serial, .. } => write!(f, "mfa session of {serial}"),
+            Self::Console(arn) => write!(f, "console login {arn}"),
+            Self::Process { profile, .. } => write!(f, "process of {profile}"),
+            Self::WebIdentity { role_arn, .. } => write!(f, "web identity role {role_arn}"),
+            Self::Machine(kind) => write!(f, "{}", kind.as_str()),
         }
     }
 }
@@ -74,10 +112,36 @@ pub enum Recipe {
     /// Credentials → credentials of the role.
     AssumeRole {
         /// The hop.
-        hop: RoleHop,
+        hop: Box<RoleHop>,
         /// The keys to call with, where the source is not a session.
         keys: Option<Credentials>,
     },
+    /// Long-lived keys and a code → an MFA session.
+    Mfa(Box<MfaRecipe>),
+    /// The console's refresh token → keys; where that is refused, a person.
+    Console(ConsoleLogin),
+    /// A program → what it prints.
+    Process(Process),
+    /// A token in a file → credentials of the role.
+    WebIdentity(WebIdentity),
+    /// A place around the agent → what it hands out.
+    Machine {
+        /// Which.
+        kind: Machine,
+    },
+}
+
+/// What an MFA session is made of, besides a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MfaRecipe {
+    /// The user's keys.
+    pub keys: Credentials,
+    /// The device.
+    pub device: MfaDevice,
+    /// The profile that asks for it.
+    pub profile: ProfileName,
+    /// The way to STS.
+    pub reach: Reach,
 }
 
 /// A session as configured.
@@ -93,31 +157,9 @@ pub struct Spec {
 
 impl Chain {
     /// Returns the sessions of the chain, root first; the last one holds the profile's
-    /// credentials. Empty where the credentials are keys in a file, and where eksd cannot serve the
-    /// chain: nothing of it is asked for then.
+    /// credentials. Empty where the credentials are keys in a file.
     pub fn specs(&self) -> Vec<Spec> {
-        let mut specs = Vec::new();
-        if self.unsupported().is_some() {
-            return specs;
-        }
-        let mut keys = None;
-        match &self.source {
-            Source::Sso { login, account_id, role_name } => {
-                specs.push(login_spec(login));
-                specs.push(Spec {
-                    key: SessionKey::SsoRole {
-                        login: login.key.clone(),
-                        account_id: account_id.clone(),
-                        role_name: role_name.clone(),
-                    },
-                    parent: Some(SessionKey::Login(login.key.clone())),
-                    recipe: Recipe::SsoRole { reach: login.reach.clone() },
-                });
-            }
-            Source::SsoTokenOnly { login } => specs.push(login_spec(login)),
-            Source::Keys(found) => keys = Some(found.clone()),
-            Source::Unsupported { .. } => {}
-        }
+        let (mut specs, mut keys) = self.source_specs();
         for hop in &self.hops {
             let parent = specs.last().map(|spec| spec.key.clone());
             let source = match (&parent, &keys) {
@@ -125,20 +167,111 @@ impl Chain {
                 (None, Some(keys)) => RoleSource::Keys(keys.access_key_id.clone()),
                 (None, None) => return specs,
             };
-            let key = SessionKey::Role {
-                source,
-                role_arn: hop.role_arn.clone(),
-                session_name: hop.session_name.clone(),
-                external_id: hop.external_id.clone(),
-                duration_seconds: hop.duration_seconds,
-            };
-            let recipe = Recipe::AssumeRole {
-                hop: hop.clone(),
-                keys: keys.clone().filter(|_| parent.is_none()),
-            };
+            // Only the first role of long-lived keys comes this far with a device.
+            let is_direct = parent.is_none() && self.mfa().is_some();
+            let serial = hop.mfa.as_ref().filter(|_| is_direct).map(|mfa| mfa.serial.clone());
+            let key = SessionKey::Role { source, terms: hop.terms.clone(), serial };
+            let recipe = Recipe::AssumeRole { hop: Box::new(hop.clone()), keys: keys.take() };
             specs.push(Spec { key, parent, recipe });
         }
         specs
+    }
+
+    /// Returns the sessions before the first role, and the keys that assume it where there is none.
+    fn source_specs(&self) -> (Vec<Spec>, Option<Credentials>) {
+        let root = |key, recipe| (vec![Spec { key, parent: None, recipe }], None);
+        match &self.source {
+            Source::Sso { login, account_id, role_name } => {
+                let role = Spec {
+                    key: SessionKey::SsoRole {
+                        login: login.key.clone(),
+                        account_id: account_id.clone(),
+                        role_name: role_name.clone(),
+                    },
+                    parent: Some(SessionKey::Login(login.key.clone())),
+                    recipe: Recipe::SsoRole { reach: login.reach.clone() },
+                };
+                (vec![login_spec(login), role], None)
+            }
+            Source::SsoTokenOnly { login } => (vec![login_spec(login)], None),
+            Source::Keys(keys) => match self.mfa() {
+                Some((keys, device)) if self.mfa_way == MfaWay::Session => {
+                    (vec![self.mfa_spec(keys, device)], None)
+                }
+                _ => (Vec::new(), Some(keys.clone())),
+            },
+            Source::Console(login) => {
+                root(SessionKey::Console(login.arn.clone()), Recipe::Console(login.clone()))
+            }
+            Source::WebIdentity(identity) => {
+                let key = SessionKey::WebIdentity {
+                    role_arn: identity.role_arn.clone(),
+                    token_file: identity.token_file.clone(),
+                    session_name: identity.session_name.clone(),
+                };
+                root(key, Recipe::WebIdentity(identity.clone()))
+            }
+            Source::Process(process) => {
+                let key = SessionKey::Process {
+                    profile: process.profile.clone(),
+                    command: process.command.clone(),
+                };
+                root(key, Recipe::Process(process.clone()))
+            }
+            Source::Machine { kind, .. } => {
+                root(SessionKey::Machine(*kind), Recipe::Machine { kind: *kind })
+            }
+        }
+    }
+
+    fn mfa_spec(&self, keys: &Credentials, device: &MfaDevice) -> Spec {
+        let key = SessionKey::Mfa {
+            access_key_id: keys.access_key_id.clone(),
+            serial: device.serial.clone(),
+        };
+        let hop = self.hops.first();
+        let recipe = MfaRecipe {
+            keys: keys.clone(),
+            device: device.clone(),
+            profile: hop.map_or_else(|| self.profile.clone(), |hop| hop.profile.clone()),
+            reach: hop.map_or_else(|| self.reach.clone(), |hop| hop.reach.clone()),
+        };
+        Spec { key, parent: None, recipe: Recipe::Mfa(Box::new(recipe)) }
+    }
+}
+
+impl Spec {
+    /// Returns whether it is a root session: a sign-in, or what an MFA code is given for.
+    pub fn is_root(&self) -> bool {
+        match (&self.recipe, &self.key) {
+            (Recipe::Login(_) | Recipe::Mfa(_) | Recipe::Console(_), _)
+            | (Recipe::AssumeRole { .. }, SessionKey::Role { serial: Some(_), .. }) => true,
+            (
+                Recipe::AssumeRole { .. }
+                | Recipe::SsoRole { .. }
+                | Recipe::Process(_)
+                | Recipe::WebIdentity(_)
+                | Recipe::Machine { .. },
+                _,
+            ) => false,
+        }
+    }
+
+    /// Returns the device whose code begins the session, where one does.
+    pub fn device(&self) -> Option<&MfaDevice> {
+        match (&self.recipe, &self.key) {
+            (Recipe::Mfa(recipe), _) => Some(&recipe.device),
+            (Recipe::AssumeRole { hop, .. }, SessionKey::Role { serial: Some(_), .. }) => {
+                hop.mfa.as_ref()
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether it begins with a person: a device with a command that prints codes needs
+    /// none.
+    pub fn wants_person(&self) -> bool {
+        self.is_root() && self.device().is_none_or(|device| device.process.is_none())
     }
 }
 
@@ -276,12 +409,9 @@ pub struct Session {
 impl Session {
     /// Returns a session with nothing held. `jitter` is 0.9 ..= 1.1.
     pub fn new(spec: Spec, jitter: f64) -> Self {
-        // A sign-in without a token can only begin with a person.
-        let activity = match spec.recipe {
-            Recipe::Login(_) => Activity::WaitingForPerson,
-            Recipe::SsoRole { .. } | Recipe::AssumeRole { .. } => Activity::Idle,
-        };
-        let renewable = !matches!(spec.recipe, Recipe::Login(_));
+        // What wants a person can only begin with one.
+        let renewable = !spec.wants_person();
+        let activity = if renewable { Activity::Idle } else { Activity::WaitingForPerson };
         Self {
             spec,
             held: None,
@@ -305,8 +435,8 @@ impl Session {
         self.warm_until.is_some_and(|until| now < until)
     }
 
-    /// Returns whether it is an Identity Center sign-in.
-    pub fn is_login(&self) -> bool {
-        matches!(self.spec.recipe, Recipe::Login(_))
+    /// Returns whether it is a root session: the step of a chain that only a person can begin.
+    pub fn is_root(&self) -> bool {
+        self.spec.is_root()
     }
 }

@@ -8,7 +8,8 @@ use super::{
     Chain, ChainError, Credentials, LoginKey, Source,
     plan::Sessions,
     policy::Policy,
-    session::{Activity, Session, SessionKey},
+    session::{Activity, Session, SessionKey, Spec},
+    text::printable,
 };
 use crate::report::{Code, Report};
 
@@ -211,13 +212,6 @@ pub fn view(name: &str, chain: Result<&Chain, &ChainError>, seen: Seen<'_>) -> V
             return View { report, ..View::new(Phase::Misconfigured) };
         }
     };
-    if let Some(report) = chain.unsupported() {
-        let phase = match report.code {
-            Code::NeedsMfa => Phase::NeedsMfa,
-            _ => Phase::Misconfigured,
-        };
-        return View { report: Some(report), ..View::new(phase) };
-    }
     let mut view = match &chain.source {
         Source::Keys(keys) if chain.hops.is_empty() => {
             View::new(if keys.are_temporary() { Phase::Fresh } else { Phase::Static })
@@ -263,39 +257,61 @@ fn of_sessions(name: &str, chain: &Chain, seen: Seen<'_>) -> View {
 
     let mut view = View::new(phase_of(&path, leaf, seen.now));
     view.in_use = leaf.is_some_and(|leaf| leaf.is_warm(seen.now));
-    view.credentials_expire_at =
-        held.map(|held| held.expires_at).filter(|_| leaf.is_some_and(|leaf| !leaf.is_login()));
+    view.credentials_expire_at = held
+        .map(|held| held.expires_at)
+        .filter(|_| leaf.is_some_and(|leaf| !matches!(leaf.spec.key, SessionKey::Login(_))));
     view.report =
         path.iter().find_map(|session| session.trouble.as_ref()).map(|it| it.report.clone());
-    if view.phase == Phase::NeedsLogin && view.report.is_none() {
-        view.report = Some(needs_login(name, chain, false));
-    }
-    if let (Some(login), true) = (chain.login(), view.phase != Phase::NeedsLogin)
-        && let Some(session) = seen.sessions.get(&SessionKey::Login(login.key.clone()))
-    {
-        let end = root_end(session, seen.facts.login(&login.key), seen.now);
-        set_end(&mut view, end, seen);
+    if matches!(view.phase, Phase::NeedsLogin | Phase::NeedsMfa) {
+        if view.report.is_none()
+            && let Some(root) = specs.first()
+        {
+            view.report = Some(needs_person(name, root, false));
+        }
+    } else if let Some(root) = path.iter().find(|session| session.is_root()) {
+        set_end(&mut view, end_of(root, seen.facts, seen.now), seen);
     }
     view
 }
 
-/// Returns the report for a profile whose sign-in is over (`has_ended`), or may never have begun.
-pub fn needs_login(name: &str, chain: &Chain, has_ended: bool) -> Report {
+/// Returns when a root session ends, and how sure that is.
+pub fn end_of(root: &Session, facts: &dyn Facts, now: Timestamp) -> RootEnd {
+    match (&root.spec.key, root.held) {
+        (SessionKey::Login(login), _) => root_end(root, facts.login(login), now),
+        // AWS said so when the code was given. With a command that prints codes nobody is needed.
+        (_, Some(held)) if !root.renewable => RootEnd::exact(held.expires_at),
+        // No answer carries the end of a sign-in to the console.
+        _ => RootEnd::UNKNOWN,
+    }
+}
+
+/// Returns the report for a profile whose root session is over (`has_ended`), or may never have
+/// begun.
+pub fn needs_person(name: &str, root: &Spec, has_ended: bool) -> Report {
+    let name = printable(name);
+    let fix = format!("run `eksd login {name}`");
+    if let Some(device) = root.device() {
+        let device = printable(&device.serial);
+        let what = format!("profile `{name}` needs an MFA code of `{device}`");
+        return Report::new(Code::NeedsMfa, what, fix);
+    }
     let how = if has_ended { "has ended" } else { "is over or never began" };
-    let session = chain.login().map_or_else(String::new, |login| login.key.to_string());
-    Report::new(
-        Code::NeedsLogin,
-        format!("profile `{name}` needs a login: the SSO session `{session}` {how}"),
-        format!("run `eksd login {name}`"),
-    )
+    let session = match &root.key {
+        SessionKey::Login(login) => format!("the SSO session `{}`", printable(login.cache_text())),
+        SessionKey::Console(arn) => format!("the console login `{}`", printable(arn)),
+        other => format!("`{other}`"),
+    };
+    let what = format!("profile `{name}` needs a login: {session} {how}");
+    Report::new(Code::NeedsLogin, what, fix)
 }
 
 fn phase_of(path: &[&Session], leaf: Option<&Session>, now: Timestamp) -> Phase {
     let any = |test: fn(&Activity) -> bool| path.iter().any(|session| test(&session.activity));
     let is_good = leaf.is_some_and(|leaf| leaf.is_good(now));
     let is_wanted = is_good || leaf.is_some_and(|leaf| leaf.is_warm(now));
-    if any(|activity| matches!(activity, Activity::WaitingForPerson)) {
-        Phase::NeedsLogin
+    let waiting = path.iter().find(|session| session.activity == Activity::WaitingForPerson);
+    if let Some(waiting) = waiting {
+        if waiting.spec.device().is_some() { Phase::NeedsMfa } else { Phase::NeedsLogin }
     } else if any(|activity| matches!(activity, Activity::Refused { .. })) {
         Phase::Misconfigured
     } else if !is_wanted {

@@ -2,7 +2,7 @@
 
 use eksd::{
     config::aws_files,
-    model::{Chain, Source, chain},
+    model::{Chain, MfaWay, Source, chain, session::SessionKey},
     report::{Code, Report},
 };
 
@@ -30,9 +30,14 @@ fn summary(chain: &Chain) -> String {
         }
         Source::SsoTokenOnly { login } => format!("token {}", login.key),
         Source::Keys(keys) => format!("keys {}", keys.access_key_id),
-        Source::Unsupported { kind, .. } => format!("unsupported {kind}"),
+        Source::Console(login) => format!("console {}", login.arn),
+        Source::WebIdentity(identity) => {
+            format!("web {} {}", identity.role_arn, identity.token_file.display())
+        }
+        Source::Process(process) => format!("process {}", process.command),
+        Source::Machine { kind, .. } => kind.as_str().to_owned(),
     };
-    chain.hops.iter().fold(root, |text, hop| format!("{text} > {}", hop.role_arn))
+    chain.hops.iter().fold(root, |text, hop| format!("{text} > {}", hop.terms.role_arn))
 }
 
 #[track_caller]
@@ -55,15 +60,15 @@ fn roots() {
     check("[profile t]\nsso_session = corp", "t", "token corp");
     let legacy = "[profile old]\nsso_start_url = https://o\nsso_region = r\nsso_account_id = 2\nsso_role_name = R";
     check(legacy, "old", "sso https://o 2/R");
-    check("[profile p]\ncredential_process = x", "p", "unsupported credential_process");
-    check("[profile p]\nlogin_session = arn", "p", "unsupported login_session");
+    check("[profile p]\ncredential_process = x", "p", "process x");
+    check("[profile p]\nlogin_session = arn", "p", "console arn");
     let web = "[profile p]\nrole_arn = A\nweb_identity_token_file = /t\nsource_profile = dev";
-    check(web, "p", "unsupported web_identity_token_file");
+    check(web, "p", "web A /t");
     // Keys of the credentials file win over a process, those of the config file do not.
     check("[profile keys]\ncredential_process = x", "keys", "keys AKIAX");
     let both =
         "[profile p]\naws_access_key_id = AKIAY\naws_secret_access_key = s\ncredential_process = x";
-    check(both, "p", "unsupported credential_process");
+    check(both, "p", "process x");
     check(
         "[profile keys]\nsso_session = corp\nsso_account_id = 3\nsso_role_name = S",
         "keys",
@@ -83,11 +88,7 @@ fn roles() {
     // From the second profile on, keys win over a role.
     let shadowed = "[profile keys]\nrole_arn = A\nsource_profile = dev\n[profile b]\nrole_arn = B\nsource_profile = keys";
     check(shadowed, "b", "keys AKIAX > B");
-    check(
-        "[profile a]\nrole_arn = A\ncredential_source = ecscontainer",
-        "a",
-        "unsupported EcsContainer > A",
-    );
+    check("[profile a]\nrole_arn = A\ncredential_source = ecscontainer", "a", "container > A");
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn mistakes_name_their_line() {
     check(
         "[profile a]\nrole_arn = A\nsource_profile = dvv",
         "a",
-        "`source_profile = dvv` names no profile (config:12)",
+        "`source_profile` names no profile: there is no `dvv` (config:12)",
     );
     let wants =
         "`role_arn` wants exactly one of `source_profile` and `credential_source` (config:11)";
@@ -149,10 +150,10 @@ fn details_of_a_hop_and_a_sign_in() {
     let files = aws_files::parse(Some(("config", format!("{SSO}{config}").as_bytes())), None);
     let chain = chain::resolve(&files, "a").unwrap();
     let hop = &chain.hops[0];
-    assert_eq!(hop.external_id.as_deref(), Some("E"));
-    assert_eq!(hop.duration_seconds, Some(7200));
-    assert_eq!(hop.session_name.as_deref(), Some("me"));
-    assert_eq!(hop.mfa_serial.as_deref(), Some("M"));
+    assert_eq!(hop.terms.external_id.as_deref(), Some("E"));
+    assert_eq!(hop.terms.duration_seconds, Some(7200));
+    assert_eq!(hop.terms.session_name.as_deref(), Some("me"));
+    assert_eq!(hop.mfa.as_ref().map(|device| device.serial.as_str()), Some("M"));
     assert_eq!(hop.reach.region.as_deref(), Some("us-east-2"));
     assert_eq!(hop.reach.ca_bundle.as_deref(), Some("/ca.pem"));
     assert!(hop.reach.fips && !hop.reach.dual_stack);
@@ -160,9 +161,74 @@ fn details_of_a_hop_and_a_sign_in() {
     let login = chain.login().unwrap();
     assert_eq!(login.scopes, ["sso:account:access", "more"]);
     assert_eq!(login.reach.region.as_deref(), Some("eu-west-1"));
-    // An MFA code cannot be asked for yet: nothing of the chain is fetched.
-    assert!(chain.specs().is_empty());
+    // Temporary keys cannot give a device's code: the role is assumed without one.
+    assert!(chain.mfa().is_none());
+    assert_eq!(chain.specs().len(), 3);
     // botocore drops what is not a number.
     let chain = chain::resolve(&files, "b").unwrap();
-    assert_eq!((chain.hops[0].duration_seconds, chain.specs().len()), (None, 3));
+    assert_eq!((chain.hops[0].terms.duration_seconds, chain.specs().len()), (None, 3));
+}
+
+#[test]
+fn a_process_that_is_eksd_stands_for_its_profile() {
+    let eksd = |rest: &str| format!("[profile p]\ncredential_process = {rest}");
+    check(&eksd("eksd credential-process --profile dev"), "p", "sso corp 1/Dev");
+    check(&eksd("'/opt/my tools/eksd' credential-process --profile=dev"), "p", "sso corp 1/Dev");
+    check(&eksd("eksd --no-agent credential-process --profile dev"), "p", "sso corp 1/Dev");
+    check(
+        &eksd("eksd credential-process --profile p"),
+        "p",
+        "the roles go in a circle: p → p (config:11)",
+    );
+    check(
+        &eksd("eksd credential-process --profile dve"),
+        "p",
+        "`credential_process` names no profile: there is no `dve` (config:11)",
+    );
+    // Anything more is a program to run.
+    let piped = "eksd credential-process --profile dev | tee x";
+    check(&eksd(piped), "p", &format!("process {piped}"));
+    check(&eksd("eksd token --profile dev"), "p", "process eksd token --profile dev");
+    // What is asked for by name is the first of its chain: its role counts, not its keys.
+    let keyed = "[profile keys]\nrole_arn = A\nsource_profile = dev\n[profile p]\ncredential_process = eksd credential-process --profile keys";
+    check(keyed, "p", "sso corp 1/Dev > A");
+    let behind = format!("{keyed}\n[profile b]\nrole_arn = B\nsource_profile = p");
+    check(&behind, "b", "sso corp 1/Dev > A > B");
+}
+
+#[test]
+fn a_code_is_asked_for_where_it_can_be_given() {
+    let guarded = "[profile a]\nrole_arn = A\nsource_profile = keys\nmfa_serial = M\nmfa_process = pass otp\n\
+                   [profile b]\nrole_arn = B\nsource_profile = keys\nmfa_serial = M\n\
+                   [profile c]\nrole_arn = C\nsource_profile = a\nmfa_serial = M2\n";
+    let files = aws_files::parse(
+        Some(("config", guarded.as_bytes())),
+        Some(("credentials", KEYS.as_bytes())),
+    );
+    let root = |name| chain::resolve(&files, name).unwrap().specs().remove(0);
+    let expected = SessionKey::Mfa { access_key_id: "AKIAX".into(), serial: "M".into() };
+    // One session for the device, whatever role asks.
+    for name in ["a", "b", "c"] {
+        assert_eq!(root(name).key, expected, "{name}");
+    }
+    assert!(!root("a").wants_person(), "a command prints the codes");
+    assert!(root("b").wants_person());
+    let mut chain = chain::resolve(&files, "b").unwrap();
+    assert!(chain.is_chained());
+    // Or the role itself takes the code, and lasts as long as it may.
+    chain.mfa_way = MfaWay::PerRole;
+    let specs = chain.specs();
+    assert_eq!(specs.len(), 1);
+    assert!(specs[0].is_root() && specs[0].wants_person() && !chain.is_chained());
+}
+
+#[test]
+fn tags_and_identity_of_a_role() {
+    let config = "[profile a]\nrole_arn = A\nsource_profile = dev\nsource_identity = ann\n\
+                  session_tags = team=shop, cost = 7 ,broken\ntransitive_session_tags = team,\n";
+    let files = aws_files::parse(Some(("config", format!("{SSO}{config}").as_bytes())), None);
+    let terms = chain::resolve(&files, "a").unwrap().hops.remove(0).terms;
+    assert_eq!(terms.source_identity.as_deref(), Some("ann"));
+    assert_eq!(terms.tags, [("team".into(), "shop".into()), ("cost".into(), "7".into())]);
+    assert_eq!(terms.transitive_tags, ["team"]);
 }

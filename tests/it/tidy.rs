@@ -47,7 +47,8 @@ const CRATES: [(&[&str], &[&str], &str); 7] = [
 ];
 
 /// What `model` may name besides `std`.
-const MODEL_CRATES: [&str; 5] = ["jiff", "thiserror", "strsim", "unicode_width", "zeroize"];
+const MODEL_CRATES: [&str; 6] =
+    ["jiff", "shlex", "thiserror", "strsim", "unicode_width", "zeroize"];
 
 /// The one file of `model` that may also name `serde_yaml_ng`: it edits YAML as a value.
 const MODEL_YAML: &str = "src/model/kubeconfig.rs";

@@ -233,7 +233,7 @@ impl Bench {
         force: bool,
     ) -> mpsc::UnboundedReceiver<LoginNews> {
         let (news, received) = mpsc::unbounded_channel();
-        let params = LoginParams { name: Some(name.to_owned()), flow, force };
+        let params = LoginParams { name: Some(name.to_owned()), flow, force, mfa_code: None };
         self.mailbox.send(Event::Login { params, news });
         received
     }

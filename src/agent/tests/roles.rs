@@ -22,9 +22,6 @@ role_arn = arn:aws:iam::444455556666:role/prod-admin
 source_profile = alice
 mfa_serial = arn:aws:iam::111122223333:mfa/alice
 region = eu-west-1
-
-[profile process]
-credential_process = /usr/local/bin/corp-keys
 ";
 
 async fn with_keys() -> Bench {
@@ -66,16 +63,14 @@ async fn from_long_lived_keys() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_served_yet_is_shown_with_its_reason() {
+async fn what_needs_a_code_says_so() {
     let bench = with_keys().await;
     let row = bench.row("guarded").await;
     assert_eq!(row.phase, Phase::NeedsMfa);
+    assert_eq!(row.action.as_deref(), Some("eksd login guarded"));
     let report = row.report.unwrap();
-    assert_eq!(report.code, Code::NeedsMfa);
-    assert!(report.why[0].contains("config:13"), "{report:?}");
+    assert_eq!((report.code, report.fix.as_str()), (Code::NeedsMfa, "run `eksd login guarded`"));
     assert_eq!(bench.credentials("guarded").await.unwrap_err().code, Code::NeedsMfa);
-    let row = bench.row("process").await;
-    assert_eq!(row.report.unwrap().code, Code::SourceUnsupported);
     assert_eq!(bench.lab.count("*"), 0);
 }
 

@@ -84,7 +84,7 @@ async fn the_whole_way_from_login_to_token() {
         .unwrap_err();
     assert_eq!((none.class, none.kind), (Class::NeverWorks, Kind::NotAssigned), "{none}");
     let mut hop = hop();
-    hop.role_arn = "arn:aws:iam::111122223333:role/second".to_owned();
+    hop.terms.role_arn = "arn:aws:iam::111122223333:role/second".to_owned();
     hop.reach = login.reach.clone();
     let second = aws.assume_role(&keys, &hop, "eksd-alice").await.unwrap();
     let who = aws.caller_identity(&login.reach, &second).await.unwrap();

@@ -19,8 +19,8 @@ use jiff::Timestamp;
 
 use super::{Aws, Deadlines, Surroundings};
 use crate::model::{
-    Credentials, FileKind, LoginKey, Origin, ProfileName, Reach, Registration, RoleHop, Secret,
-    SsoLogin,
+    Credentials, FileKind, LoginKey, Origin, ProfileName, Reach, Registration, RoleHop, RoleTerms,
+    Secret, SsoLogin,
 };
 
 const NOW: &str = "2026-01-02T03:04:05Z";
@@ -90,11 +90,13 @@ fn registration() -> Registration {
 fn hop() -> RoleHop {
     RoleHop {
         profile: ProfileName::new("prod"),
-        role_arn: "arn:aws:iam::444455556666:role/admin".to_owned(),
-        session_name: None,
-        external_id: Some("planted-external-id".to_owned()),
-        duration_seconds: Some(7200),
-        mfa_serial: None,
+        terms: RoleTerms {
+            role_arn: "arn:aws:iam::444455556666:role/admin".to_owned(),
+            external_id: Some("planted-external-id".to_owned()),
+            duration_seconds: Some(7200),
+            ..RoleTerms::default()
+        },
+        mfa: None,
         reach: Reach::default(),
         origin: Origin { kind: FileKind::Config, file: "~/.aws/config".into(), line: 1 },
     }

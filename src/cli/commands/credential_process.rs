@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs `eksd credential-process`.
 pub fn run(call: &Call, args: &CredentialProcessArgs) -> Done {
-    let params = CredentialsParams { profile: args.profile.clone() };
+    let params = CredentialsParams { profile: args.profile.clone(), waits_for_login: false };
     let credentials: WireCredentials =
         door::ask(call, Wish::Served, &Request::Credentials(params), LIMIT)?;
     output::data(json(&credentials)?.as_slice())?;

@@ -43,7 +43,7 @@ pub fn run(call: &Call, args: &LoginArgs) -> Done {
     let setting = Settings::load(&call.paths).map_err(Report::from)?.login_flow;
     let flow = decide(args, setting, place);
     let interrupt = Interrupt::listen()?;
-    let params = LoginParams { name: args.name.clone(), flow, force: args.force };
+    let params = LoginParams { name: args.name.clone(), flow, force: args.force, mfa_code: None };
     let until = Instant::now() + door.limit(LOGIN_LIMIT);
     let client = door.client();
     let id = client.send(Request::LoginStart(params), until)?;
@@ -56,7 +56,11 @@ pub fn run(call: &Call, args: &LoginArgs) -> Done {
             Heard::Notification(Notification::LoginOpen(open)) => {
                 invite(call, &open, !args.no_browser && place.has_browser());
             }
-            Heard::Notification(Notification::Changed(_)) => (),
+            Heard::Notification(
+                Notification::Changed(_)
+                | Notification::LoginAsk(_)
+                | Notification::LoginConsole(_),
+            ) => (),
             Heard::Late => return Err(silent(LOGIN_LIMIT).into()),
             Heard::Other => {
                 output::talk("login given up");

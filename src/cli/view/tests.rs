@@ -24,6 +24,7 @@ fn profile(name: &str, phase: Phase) -> ProfileStatus {
         confidence: Confidence::Exact,
         credentials_expire_at: Some("2026-11-24T14:09:00Z".into()),
         cap: None,
+        clocks: vec![],
         root: None,
         account_id: None,
         role: None,
@@ -73,6 +74,7 @@ fn answer(profiles: Vec<ProfileStatus>, clusters: Vec<ClusterStatus>) -> StatusA
         profiles,
         clusters,
         reports: vec![],
+        key_store: None,
     }
 }
 
@@ -159,6 +161,7 @@ fn verbose() {
     let root = crate::ipc::wire::RootStatus {
         kind: "sso".into(),
         name: "corp".into(),
+        person: None,
         ends_at: Some("2026-11-24T15:40:00Z".into()),
         access_token_expires_at: None,
         registration_expires_at: None,

@@ -26,7 +26,7 @@ impl SectionName {
     pub(super) fn parse(kind: FileKind, header: &str) -> (Self, Option<String>) {
         match kind {
             FileKind::Config => Self::in_config(header),
-            FileKind::Credentials => Self::in_credentials(header),
+            FileKind::Credentials | FileKind::Environment => Self::in_credentials(header),
         }
     }
 
