@@ -267,13 +267,20 @@ impl Agent {
                 cluster: Some(cluster.alias.clone()),
                 region: Some(cluster.region.clone()),
                 kubeconfig: Some(self.world.kubeconfig_path(name).display().to_string()),
+                needs_mirror: false,
             });
         }
         if self.known.profile(name).is_none() {
             return Err(self.unknown(name));
         }
         let region = self.known.chain(name).ok().and_then(|chain| chain.reach.region.clone());
-        Ok(Resolved { profile: name.to_owned(), cluster: None, region, kubeconfig: None })
+        Ok(Resolved {
+            profile: name.to_owned(),
+            cluster: None,
+            region,
+            kubeconfig: None,
+            needs_mirror: false,
+        })
     }
 
     /// Returns the report for a name that is no profile, cluster or sign-in.

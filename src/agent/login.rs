@@ -241,6 +241,8 @@ impl Agent {
             already,
             good_until: end.ends_at.map(super::answers::rfc3339),
             confidence: end.confidence.into(),
+            person: None,
+            was_person: None,
         }
     }
 

@@ -292,6 +292,8 @@ mod tests {
             already: false,
             good_until: None,
             confidence: Confidence::Unknown,
+            person: None,
+            was_person: None,
         };
         assert_eq!(success(&done), "logged in to `corp`; how long it lasts is not known yet");
     }

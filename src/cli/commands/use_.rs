@@ -80,6 +80,7 @@ mod tests {
             cluster: None,
             region: Some("us-east-1".into()),
             kubeconfig: None,
+            needs_mirror: false,
         }
     }
 
@@ -89,6 +90,7 @@ mod tests {
             cluster: Some("demo".into()),
             region: Some("eu-west-1".into()),
             kubeconfig: Some("/home/ann/.kube/eksd/demo.yaml".into()),
+            needs_mirror: false,
         }
     }
 
