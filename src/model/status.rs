@@ -343,8 +343,7 @@ mod tests {
 
     fn section(keys: &[(&str, &str)]) -> Section {
         let origin = Origin { kind: FileKind::Config, file: "~/.aws/config".into(), line: 1 };
-        let entry =
-            |value: &str| Entry { value: Value::Plain(value.into()), origin: origin.clone() };
+        let entry = |value: &str| Entry::new(Value::Plain(value.into()), origin.clone());
         Section {
             keys: keys.iter().map(|(key, value)| ((*key).into(), entry(value))).collect(),
             origin: origin.clone(),
@@ -494,15 +493,14 @@ mod tests {
     fn temporary_keys_in_a_file() {
         let view_at = |expires: Option<&str>| {
             let origin = section(&[]).origin;
-            let secret = |text: &str| Entry {
-                value: Value::Secret(crate::model::Secret::new(text)),
-                origin: origin.clone(),
+            let secret = |text: &str| {
+                Entry::new(Value::Secret(crate::model::Secret::new(text)), origin.clone())
             };
             let mut keys = section(&[("aws_access_key_id", "ASIAX")]);
             keys.keys.insert("aws_secret_access_key".into(), secret("s"));
             keys.keys.insert("aws_session_token".into(), secret("t"));
             if let Some(expires) = expires {
-                let entry = Entry { value: Value::Plain(expires.into()), origin: origin.clone() };
+                let entry = Entry::new(Value::Plain(expires.into()), origin.clone());
                 keys.keys.insert("x_security_token_expires".into(), entry);
             }
             let mut files = AwsFiles::default();

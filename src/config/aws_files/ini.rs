@@ -41,6 +41,8 @@ pub(super) struct Section<'a> {
 pub(super) struct Lines<'a> {
     pub(super) line: u32,
     pub(super) text: Vec<(u32, &'a str)>,
+    /// Lines of the same key in the same section that this one displaced.
+    pub(super) displaced: Vec<u32>,
 }
 
 impl Lines<'_> {
@@ -198,7 +200,7 @@ impl<'a> Parser<'a> {
             return;
         }
         let value = value.trim_start_matches(is_blank);
-        let lines = Lines { line: number, text: vec![(number, value)] };
+        let mut lines = Lines { line: number, text: vec![(number, value)], displaced: Vec::new() };
         match section.keys.entry(key.clone()) {
             Slot::Vacant(slot) => {
                 slot.insert(lines);
@@ -209,6 +211,8 @@ impl<'a> Parser<'a> {
                     slot.get().line
                 );
                 self.faults.push(Fault::fatal(number, what));
+                lines.displaced = std::mem::take(&mut slot.get_mut().displaced);
+                lines.displaced.push(slot.get().line);
                 slot.insert(lines);
             }
         }
@@ -221,7 +225,12 @@ fn inherit(sections: &mut Vec<Section<'_>>) {
     let inherited = sections.remove(at);
     for section in sections {
         for (key, lines) in &inherited.keys {
-            section.keys.entry(key.clone()).or_insert_with(|| lines.clone());
+            match section.keys.entry(key.clone()) {
+                Slot::Vacant(slot) => {
+                    slot.insert(lines.clone());
+                }
+                Slot::Occupied(mut slot) => slot.get_mut().displaced.insert(0, lines.line),
+            }
         }
     }
 }
