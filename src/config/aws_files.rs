@@ -6,6 +6,7 @@
 //! sections, never values: a value may be a secret that stands on the wrong line.
 
 mod ini;
+mod outline;
 mod rust_sdk;
 mod section_name;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use std::{
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+pub use self::outline::outline;
 use self::{
     ini::{Fault, Lines},
     section_name::SectionName,
@@ -75,6 +77,19 @@ pub fn read(paths: &Paths) -> (AwsFiles, Vec<Report>) {
         credentials.as_ref().map(|(shown, bytes)| (shown.as_str(), bytes.as_slice())),
     );
     (files, reports)
+}
+
+/// Reads one of the files as text, for [`outline`]. One that is missing is empty, and bytes that are not
+/// UTF-8 become `U+FFFD`.
+///
+/// # Errors
+/// A file that [`read`] would not take, too.
+pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
+    let bytes = read_file(path)?.unwrap_or_default();
+    if LARGEST_FILE < bytes.len() {
+        return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_FILE >> 20)));
+    }
+    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Reads at most one byte more than [`parse`] takes. Waits for nobody: a pipe in the file's place

@@ -7,6 +7,7 @@ pub mod atomic;
 pub mod clusters;
 pub mod kubeconfigs;
 pub mod lock;
+pub mod mirror;
 pub mod prompt_files;
 pub mod sso_cache;
 pub mod state;
