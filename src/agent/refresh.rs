@@ -119,7 +119,7 @@ impl Job {
                 let is_temporary = credentials.are_temporary();
                 world
                     .aws
-                    .assume_role(&credentials, &hop, &world.role_session_name)
+                    .assume_role(&credentials, &hop, &world.role_session_name, None)
                     .await
                     .map(Fresh::Keys)
                     .map_err(|error| {

@@ -1,6 +1,6 @@
 //! How failures of AWS calls are told to people.
 
-use super::{AwsError, Kind};
+use super::{AwsError, Class, Kind};
 use crate::{
     model::text::printable,
     report::{Code, Report},
@@ -16,10 +16,10 @@ impl AwsError {
         let name = printable(name);
         let told = self.on_the_way().or_else(|| self.at_login(&name));
         let (code, what, fix) = told.unwrap_or_else(|| self.at_aws(&name));
-        match self.why() {
-            Some(why) => Report::new(code, what, fix).because(why),
-            None => Report::new(code, what, fix),
-        }
+        let mut report = Report::new(code, what, self.fix().map_or(fix, str::to_owned));
+        report.why.extend(self.why());
+        report.why.extend(self.note().map(str::to_owned));
+        report
     }
 
     /// AWS was not reached, or does not answer now.
@@ -111,10 +111,17 @@ impl AwsError {
             Kind::CredentialsExpired => {
                 (Code::Expired, format!("the credentials of `{shown}` have ended"), login)
             }
+            Kind::MfaRefused if self.class == Class::NeverWorks => (
+                Code::Misconfigured,
+                format!("the MFA device of `{shown}` cannot be used"),
+                format!(
+                    "mend `mfa_serial` of `{shown}`: `aws iam list-mfa-devices` shows the user's devices"
+                ),
+            ),
             Kind::MfaRefused => (
                 Code::NeedsMfa,
                 format!("AWS did not accept the MFA code for `{shown}`"),
-                "wait for the next code and use that".to_owned(),
+                "wait for the next code and use that: each works once".to_owned(),
             ),
             _ => return None,
         })
@@ -137,7 +144,11 @@ impl AwsError {
             Kind::AccessDenied => (
                 Code::AccessDenied,
                 format!("AWS denied {} for `{shown}`", self.operation),
-                format!("check role, trust policy and permissions; `eksd status {shown} --verbose` names the role"),
+                if self.operation == "AssumeRole" {
+                    "check that the role exists and that its trust policy lets this caller in; if it asks for MFA, set `mfa_serial`, for an external id, `external_id`".to_owned()
+                } else {
+                    format!("check role, trust policy and permissions; `eksd status {shown} --verbose` names the role")
+                },
             ),
             Kind::RegionDisabled => (
                 Code::AwsRefused,

@@ -8,6 +8,7 @@
 
 mod against_lab;
 mod failures;
+mod mfa;
 mod requests;
 mod sealed;
 mod server;
