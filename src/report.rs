@@ -19,8 +19,6 @@ pub enum Code {
     ConfigBroken,
     /// The profile cannot work as written.
     Misconfigured,
-    /// The profile begins at a source that this version cannot serve.
-    SourceUnsupported,
     /// The root session has ended or was refused; a person must log in.
     NeedsLogin,
     /// An MFA code is needed.
@@ -45,6 +43,8 @@ pub enum Code {
     LoginDenied,
     /// Nobody finished the login in time.
     LoginTimeout,
+    /// Another person than before logged in to the same session.
+    AnotherPerson,
     /// No agent, and none could be started.
     AgentUnavailable,
     /// The agent gave no answer in time.

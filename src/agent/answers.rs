@@ -114,7 +114,7 @@ impl Agent {
             confidence: view.end.confidence.into(),
             credentials_expire_at: view.credentials_expire_at.map(rfc3339),
             cap: chain.filter(|chain| chain.is_chained()).map(|_| "chained, 1 h cap".to_owned()),
-            clocks: Vec::new(),
+            clocks: chain.map(|chain| self.clocks(chain)).unwrap_or_default(),
             root: chain.map(|chain| self.root_status(chain)),
             account_id: chain.and_then(account_of),
             role: chain.and_then(role_of),

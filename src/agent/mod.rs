@@ -6,7 +6,9 @@
 mod answers;
 mod asks;
 mod callback;
+mod clocks;
 mod clusters;
+mod ensure;
 mod event;
 mod flights;
 mod known;
@@ -14,6 +16,7 @@ pub mod lifecycle;
 mod login;
 mod logout;
 mod owner;
+mod person;
 mod prompts;
 mod refresh;
 mod scribe;
@@ -77,7 +80,7 @@ fn wake(world: &Arc<World>, shutdown: &CancellationToken) -> (Agent, Mailbox, In
     let complaints: [(&'static str, Option<Report>); 2] = [("state", lost), ("clusters", unread)];
     for (what, report) in complaints {
         if let Some(report) = report {
-            agent.reports.insert(what, report);
+            agent.reports.insert(what.to_owned(), report);
         }
     }
     agent.begin();

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     aws::{AwsError, Class, Kind, TokenRequest},
     model::{
-        Credentials, LoginKey, RoleHop, Secret, SsoLogin, SsoToken,
-        session::{FailureClass, Recipe, Session, SessionKey, Trouble},
+        Credentials, LoginKey, MfaDevice, RoleHop, Secret, SsoLogin, SsoToken,
+        session::{FailureClass, MfaRecipe, Recipe, Session, SessionKey, Spec, Trouble},
         text::printable,
     },
     report::{Code, Report},
@@ -54,10 +54,36 @@ pub(super) enum Job {
     /// A role.
     Role {
         /// The hop.
-        hop: RoleHop,
+        hop: Box<RoleHop>,
         /// Who assumes it.
         credentials: Credentials,
+        /// The code that it is assumed with.
+        code: Option<GivenCode>,
     },
+    /// An MFA session.
+    Mfa {
+        /// What it is made of.
+        recipe: Box<MfaRecipe>,
+        /// The code.
+        code: GivenCode,
+    },
+}
+
+/// Where an MFA code comes from.
+pub(super) enum GivenCode {
+    /// A person.
+    Typed(Secret),
+    /// A command that prints one.
+    Program(String),
+}
+
+impl GivenCode {
+    async fn get(self, _world: &Arc<World>, device: &MfaDevice) -> Result<Secret, Trouble> {
+        match self {
+            Self::Typed(code) => Ok(code),
+            Self::Program(_) => Err(bug(&format!("no codes of {}", device.serial))),
+        }
+    }
 }
 
 impl Job {
@@ -66,28 +92,51 @@ impl Job {
         session: &Session,
         vault: &std::collections::HashMap<SessionKey, Held>,
     ) -> Option<Self> {
-        let parent = session.spec.parent.as_ref().and_then(|parent| vault.get(parent));
-        match (&session.spec.recipe, &session.spec.key, parent) {
-            (Recipe::Login(login), key, _) => match vault.get(key)? {
+        let held = |key: &SessionKey| vault.get(key);
+        let parent = session.spec.parent.as_ref().and_then(held);
+        match (&session.spec.recipe, &session.spec.key) {
+            (Recipe::Login(login), key) => match held(key)? {
                 Held::Token(token) => {
                     Some(Self::Token { login: login.clone(), token: token.clone() })
                 }
                 Held::Keys(_) => None,
             },
-            (
-                Recipe::SsoRole { reach },
-                SessionKey::SsoRole { login, account_id, role_name },
-                Some(Held::Token(token)),
-            ) => Some(Self::SsoRole {
-                reach: reach.clone(),
-                access_token: token.access_token.clone(),
-                login: login.clone(),
-                account_id: account_id.clone(),
-                role_name: role_name.clone(),
-            }),
-            (Recipe::AssumeRole { hop, .. }, _, Some(Held::Keys(credentials)))
-            | (Recipe::AssumeRole { hop, keys: Some(credentials) }, _, None) => {
-                Some(Self::Role { hop: (**hop).clone(), credentials: credentials.clone() })
+            (Recipe::SsoRole { reach }, SessionKey::SsoRole { login, account_id, role_name }) => {
+                let Held::Token(token) = parent? else { return None };
+                Some(Self::SsoRole {
+                    reach: reach.clone(),
+                    access_token: token.access_token.clone(),
+                    login: login.clone(),
+                    account_id: account_id.clone(),
+                    role_name: role_name.clone(),
+                })
+            }
+            (Recipe::AssumeRole { hop, keys: None }, _) => {
+                let credentials = parent?.keys()?.clone();
+                Some(Self::Role { hop: hop.clone(), credentials, code: None })
+            }
+            (Recipe::AssumeRole { hop, keys: Some(keys) }, SessionKey::Role { serial, .. }) => {
+                let code = match serial {
+                    Some(_) => Some(GivenCode::Program(session.spec.device()?.process.clone()?)),
+                    None => None,
+                };
+                Some(Self::Role { hop: hop.clone(), credentials: keys.clone(), code })
+            }
+            (Recipe::Mfa(recipe), _) => {
+                let code = GivenCode::Program(recipe.device.process.clone()?);
+                Some(Self::Mfa { recipe: recipe.clone(), code })
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the job that begins a session with a code that a person typed.
+    pub(super) fn with_code(spec: &Spec, code: Secret) -> Option<Self> {
+        let code = GivenCode::Typed(code);
+        match &spec.recipe {
+            Recipe::Mfa(recipe) => Some(Self::Mfa { recipe: recipe.clone(), code }),
+            Recipe::AssumeRole { hop, keys: Some(keys) } => {
+                Some(Self::Role { hop: hop.clone(), credentials: keys.clone(), code: Some(code) })
             }
             _ => None,
         }
@@ -114,25 +163,46 @@ impl Job {
                     }
                     found
                 }),
-            Self::Role { hop, credentials } => {
-                let name = hop.profile.to_string();
-                let is_temporary = credentials.are_temporary();
-                world
-                    .aws
-                    .assume_role(&credentials, &hop, &world.role_session_name, None)
-                    .await
-                    .map(Fresh::Keys)
-                    .map_err(|error| {
-                        let found = trouble(&error, &name);
-                        // What the role was assumed with is over: that is what to renew.
-                        let is_source = error.kind == Kind::CredentialsExpired
-                            || (error.kind == Kind::KeyRefused && is_temporary);
-                        let class = if is_source { FailureClass::NeedsPerson } else { found.class };
-                        Trouble { class, ..found }
-                    })
+            Self::Role { hop, credentials, code } => {
+                assume_role(world, &hop, &credentials, code).await
             }
+            Self::Mfa { recipe, code } => begin_mfa(world, &recipe, code).await,
         }
     }
+}
+
+async fn assume_role(
+    world: &Arc<World>,
+    hop: &RoleHop,
+    credentials: &Credentials,
+    code: Option<GivenCode>,
+) -> Result<Fresh, Trouble> {
+    let code = match (code, &hop.mfa) {
+        (Some(code), Some(device)) => Some((device, code.get(world, device).await?)),
+        _ => None,
+    };
+    let code = code.as_ref().map(|(device, code)| (device.serial.as_str(), code));
+    let given = world.aws.assume_role(credentials, hop, &world.role_session_name, code).await;
+    given.map(Fresh::Keys).map_err(|error| {
+        let found = trouble(&error, hop.profile.as_str());
+        // What the role was assumed with is over: that is what to renew.
+        let is_source = error.kind == Kind::CredentialsExpired
+            || (error.kind == Kind::KeyRefused && credentials.are_temporary());
+        let class = if is_source { FailureClass::NeedsPerson } else { found.class };
+        Trouble { class, ..found }
+    })
+}
+
+async fn begin_mfa(
+    world: &Arc<World>,
+    recipe: &MfaRecipe,
+    code: GivenCode,
+) -> Result<Fresh, Trouble> {
+    let code = code.get(world, &recipe.device).await?;
+    let length = world.settings.mfa_session_duration;
+    let serial = &recipe.device.serial;
+    let given = world.aws.session_token(&recipe.reach, &recipe.keys, serial, &code, length).await;
+    given.map(Fresh::Keys).map_err(|error| trouble(&error, recipe.profile.as_str()))
 }
 
 /// Turns an error of AWS into what the model decides on. `login` is what `eksd login` takes.
@@ -223,12 +293,16 @@ async fn lost_race(
         let found = blocking(move || cache.read(&key)).await?;
         match found {
             Ok(Some(cached)) if is_newer(&cached, ours) => return Ok(adopt(cached)),
-            // Somebody logged out.
-            Ok(None) => break,
+            // Somebody logged out: that says nothing about the session's length.
+            Ok(None) => return Err(trouble(error, &login.key.to_string())),
             Ok(Some(_)) | Err(_) => tokio::time::sleep(RACE_LOOK).await,
         }
     }
-    Err(trouble(error, &login.key.to_string()))
+    let mut over = trouble(error, &login.key.to_string());
+    if error.kind == Kind::GrantRefused {
+        over.class = FailureClass::Ended;
+    }
+    Err(over)
 }
 
 fn is_newer(cached: &Cached, ours: &SsoToken) -> bool {

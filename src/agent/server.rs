@@ -13,19 +13,22 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     answers::{rfc3339, wire_credentials},
-    event::{Event, LoginNews, Mailbox, Patience, Reply},
+    ensure,
+    event::{Ask, Event, LoginNews, Mailbox, Patience, Reply},
+    refresh::blocking,
 };
 use crate::{
     aws::eks_token,
     ipc::{
         LONGEST_REQUEST, PROTOCOL,
         wire::{
-            AgentLine, Empty, Hello, Notification, Request, RequestLine, RpcError, SyncDone,
-            Welcome, WireToken,
+            AgentLine, CredentialsParams, Empty, Hello, Mirror, Notification, Request, RequestLine,
+            RpcError, SyncDone, Welcome, WireToken,
         },
     },
-    model::{text::printable_sentence, token},
+    model::{Credentials, session::SessionKey, text::printable_sentence, token},
     report::{Code, Report},
+    store::mirror,
     world::World,
 };
 
@@ -41,6 +44,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a question for credentials waits for AWS; SDKs give a `credential_process` some 20 s,
 /// people at a prompt less.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a caller with a person at its terminal waits for a login that is under way.
+const LOGIN_PATIENCE: Duration = Duration::from_mins(2);
 
 /// A token is good for 15 minutes from the time it names.
 const MOST_SKEW: Duration = Duration::from_mins(15);
@@ -103,6 +109,17 @@ pub(super) async fn serve(
 fn is_own_user(stream: &Stream) -> bool {
     let own = rustix::process::geteuid().as_raw();
     stream.peer_creds().ok().and_then(|peer| peer.euid()) == Some(own)
+}
+
+/// Asks, waits as long as a caller can be kept waiting, and then takes the best there is.
+pub(super) async fn with_patience<T>(
+    mailbox: &Mailbox,
+    event: impl Fn(Patience, Reply<T>) -> Event,
+) -> Result<T, Report> {
+    match timeout(PATIENCE, mailbox.ask(|reply| event(Patience::Some, reply))).await {
+        Ok(answer) => answer,
+        Err(_) => mailbox.ask(|reply| event(Patience::None, reply)).await,
+    }
 }
 
 /// Talks to one peer until it hangs up or breaks the rules.
@@ -217,24 +234,16 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 self.answer(id, answer).await
             }
             Request::Credentials(params) => {
-                let answer = self
-                    .with_patience(|patience, reply| Event::Credentials {
-                        profile: params.profile.clone(),
-                        patience,
-                        is_use: true,
-                        reply,
-                    })
-                    .await;
+                let answer = self.credentials(&params).await;
                 self.answer(id, answer.as_ref().map(wire_credentials).map_err(Clone::clone)).await
             }
             Request::Token(params) => {
-                let signer = self
-                    .with_patience(|patience, reply| Event::Signer {
-                        params: params.clone(),
-                        patience,
-                        reply,
-                    })
-                    .await;
+                let signer = with_patience(&self.mailbox, |patience, reply| Event::Signer {
+                    params: params.clone(),
+                    patience,
+                    reply,
+                })
+                .await;
                 let answer = signer.and_then(|signer| self.mint(&signer));
                 self.answer(id, answer).await
             }
@@ -269,12 +278,23 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 let answer = self.ask(|reply| Event::Use { params, reply }).await;
                 self.answer(id, answer).await
             }
-            Request::LoginCode(_)
-            | Request::Ensure(_)
-            | Request::Whoami(_)
-            | Request::Explain(_)
-            | Request::EndpointOpen(_)
-            | Request::Mirror(_) => {
+            Request::LoginCode(_) => {
+                let report = bad_request("`login.code` answers `login.ask`");
+                self.fail(Some(id), code::INVALID_REQUEST, report).await
+            }
+            Request::Ensure(params) => {
+                let answer = ensure::ensure(&self.mailbox, &self.world, params).await;
+                self.answer(id, answer).await
+            }
+            Request::Whoami(params) => {
+                let answer = ensure::whoami(&self.mailbox, &self.world, params.name).await;
+                self.answer(id, answer).await
+            }
+            Request::Mirror(_) => {
+                let answer = self.mirror().await;
+                self.answer(id, answer).await
+            }
+            Request::Explain(_) | Request::EndpointOpen(_) => {
                 let report = bad_request("the method is not served yet");
                 self.fail(Some(id), code::UNKNOWN_METHOD, report).await
             }
@@ -290,15 +310,33 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         self.mailbox.ask(event).await
     }
 
-    /// Asks, waits as long as a caller can be kept waiting, and then takes the best there is.
-    async fn with_patience<T>(
-        &self,
-        event: impl Fn(Patience, Reply<T>) -> Event,
-    ) -> Result<T, Report> {
-        match timeout(PATIENCE, self.ask(|reply| event(Patience::Some, reply))).await {
-            Ok(answer) => answer,
-            Err(_) => self.ask(|reply| event(Patience::None, reply)).await,
+    async fn credentials(&self, params: &CredentialsParams) -> Result<Credentials, Report> {
+        let answer = with_patience(&self.mailbox, |patience, reply| Event::Credentials {
+            ask: Ask::new(&params.profile, patience),
+            reply,
+        })
+        .await;
+        let needs_person = answer
+            .as_ref()
+            .is_err_and(|report| matches!(report.code, Code::NeedsLogin | Code::NeedsMfa));
+        if !(needs_person && params.waits_for_login) {
+            return answer;
         }
+        // Somebody may be logging in right now.
+        let ask = Ask::new(&params.profile, Patience::Login);
+        let waiting = self.ask(|reply| Event::Credentials { ask, reply });
+        timeout(LOGIN_PATIENCE, waiting).await.unwrap_or(answer)
+    }
+
+    /// Makes sure that the mirror config is there and true.
+    async fn mirror(&self) -> Result<Mirror, Report> {
+        let world = self.world.clone();
+        let refresh = move || mirror::refresh(&world.paths, &world.command);
+        let mirror = blocking(refresh).await.map_err(|trouble| trouble.report)??;
+        Ok(Mirror {
+            config: mirror.config.display().to_string(),
+            credentials: mirror.credentials.display().to_string(),
+        })
     }
 
     fn mint(&self, signer: &super::event::Signer) -> Result<WireToken, Report> {
@@ -363,19 +401,41 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         id: u64,
         mut news: mpsc::UnboundedReceiver<LoginNews>,
     ) -> io::Result<()> {
+        // The session for which this peer was asked for a code.
+        let mut asked_for = None;
         loop {
             let next = tokio::select! {
                 next = news.recv() => next,
-                // Whatever it says, or that it hangs up, ends its wait.
-                _line = read_line(&mut self.reader) => {
-                    drop(news);
-                    self.mailbox.send(Event::LoginLeft);
-                    return Err(io::ErrorKind::ConnectionAborted.into());
+                line = read_line(&mut self.reader) => {
+                    match (parse(&line?.unwrap_or_default()), &asked_for) {
+                        (
+                            Ok(RequestLine { id, request: Request::LoginCode(params), .. }),
+                            Some(key),
+                        ) => {
+                            let key = SessionKey::clone(key);
+                            self.mailbox.send(Event::LoginCode { key, code: params.code });
+                            self.answer(id, Ok(Empty {})).await?;
+                            continue;
+                        }
+                        // Whatever else it says, or that it hangs up, ends its wait.
+                        _ => {
+                            drop(news);
+                            self.mailbox.send(Event::LoginLeft);
+                            return Err(io::ErrorKind::ConnectionAborted.into());
+                        }
+                    }
                 }
             };
             match next {
                 Some(LoginNews::Open(open)) => {
                     self.notify(Notification::LoginOpen(open)).await?;
+                }
+                Some(LoginNews::Code(key, ask)) => {
+                    asked_for = Some(key);
+                    self.notify(Notification::LoginAsk(ask)).await?;
+                }
+                Some(LoginNews::Console(console)) => {
+                    self.notify(Notification::LoginConsole(console)).await?;
                 }
                 Some(LoginNews::Over(result)) => return self.answer(id, result).await,
                 None => return self.answer::<Empty>(id, Err(super::event::ending())).await,

@@ -8,6 +8,7 @@ pub mod cluster;
 mod credentials;
 #[cfg(feature = "agent")]
 pub mod kubeconfig;
+pub mod lasting;
 pub mod learned;
 pub mod mirror;
 pub mod notice;

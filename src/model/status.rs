@@ -95,7 +95,8 @@ impl RootEnd {
     /// Nobody knows.
     pub const UNKNOWN: Self = Self { ends_at: None, confidence: Confidence::Unknown };
 
-    fn exact(ends_at: Timestamp) -> Self {
+    /// AWS said so.
+    pub fn exact(ends_at: Timestamp) -> Self {
         Self { ends_at: Some(ends_at), confidence: Confidence::Exact }
     }
 }
@@ -257,9 +258,10 @@ fn of_sessions(name: &str, chain: &Chain, seen: Seen<'_>) -> View {
 
     let mut view = View::new(phase_of(&path, leaf, seen.now));
     view.in_use = leaf.is_some_and(|leaf| leaf.is_warm(seen.now));
-    view.credentials_expire_at = held
-        .map(|held| held.expires_at)
-        .filter(|_| leaf.is_some_and(|leaf| !matches!(leaf.spec.key, SessionKey::Login(_))));
+    view.credentials_expire_at = leaf
+        .filter(|leaf| leaf.has_end && leaf.spec.key.as_login().is_none())
+        .and(held)
+        .map(|held| held.expires_at);
     view.report =
         path.iter().find_map(|session| session.trouble.as_ref()).map(|it| it.report.clone());
     if matches!(view.phase, Phase::NeedsLogin | Phase::NeedsMfa) {

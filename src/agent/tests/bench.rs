@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     agent::{
-        event::{Event, LoginNews, Mailbox, Patience},
+        event::{Ask, Event, LoginNews, Mailbox, Patience},
         wake,
     },
     aws::{Aws, Endpoints, Surroundings},
@@ -213,16 +213,14 @@ impl Bench {
 
     /// Asks for credentials as a patient caller.
     pub(super) async fn credentials(&self, profile: &str) -> Result<Credentials, Report> {
-        let (profile, patience) = (profile.to_owned(), Patience::Some);
-        let is_use = true;
-        self.mailbox.ask(|reply| Event::Credentials { profile, patience, is_use, reply }).await
+        let ask = Ask::new(profile, Patience::Some);
+        self.mailbox.ask(|reply| Event::Credentials { ask, reply }).await
     }
 
     /// Asks for credentials as a caller who cannot wait.
     pub(super) async fn credentials_at_once(&self, profile: &str) -> Result<Credentials, Report> {
-        let (profile, patience) = (profile.to_owned(), Patience::None);
-        let is_use = true;
-        self.mailbox.ask(|reply| Event::Credentials { profile, patience, is_use, reply }).await
+        let ask = Ask::new(profile, Patience::None);
+        self.mailbox.ask(|reply| Event::Credentials { ask, reply }).await
     }
 
     /// Starts a login and returns its news.
@@ -243,8 +241,8 @@ impl Bench {
         let mut news = self.begin_login(name, Flow::DeviceCode, false);
         loop {
             match news.recv().await.expect("news of the login") {
-                LoginNews::Open(_) => {}
                 LoginNews::Over(result) => return result.unwrap(),
+                _ => {}
             }
         }
     }

@@ -4,5 +4,6 @@ mod bench;
 mod clusters;
 mod files;
 mod logins;
+mod mfa;
 mod renewal;
 mod roles;
