@@ -29,7 +29,7 @@ pub(super) struct Ends {
     /// The profile.
     pub(super) profile: String,
     phase: Phase,
-    ends: lasting::Ends,
+    of: lasting::Ends,
     report: Option<Report>,
     /// The way out of the profile.
     pub(super) reach: Reach,
@@ -71,7 +71,7 @@ impl Agent {
         Ok(Ends {
             profile,
             phase: view.phase.into(),
-            ends: lasting::Ends { keys, source },
+            of: lasting::Ends { keys, source },
             report: view.report,
             reach: chain.reach.clone(),
         })
@@ -122,7 +122,7 @@ async fn ensure_one(
     .await;
     let asked = name.clone();
     let after = mailbox.ask(|reply| Event::Ends { name: asked, reply }).await?;
-    let Lasting { lasts, until, confidence } = lasting(after.ends, target);
+    let Lasting { lasts, until, confidence } = lasting(after.of, target);
     let lasts = lasts && got.is_ok();
     Ok(Ensured {
         report: (!lasts)

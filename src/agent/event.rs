@@ -104,12 +104,21 @@ pub(super) struct Signer {
 pub(super) enum LoginNews {
     /// The person must open this.
     Open(LoginOpen),
-    /// The person must type a code for this session.
-    Code(SessionKey, LoginAsk),
+    /// The person must type a code.
+    Code(Box<CodeWanted>),
     /// The person must run the AWS CLI.
     Console(LoginConsole),
     /// It is over.
     Over(Result<LoginDone, Report>),
+}
+
+/// A code that a person must type.
+#[derive(Clone, Debug)]
+pub(super) struct CodeWanted {
+    /// The session it is for.
+    pub(super) key: SessionKey,
+    /// What to tell the person.
+    pub(super) ask: LoginAsk,
 }
 
 /// What came of an MFA code.

@@ -32,7 +32,7 @@ impl Agent {
                 }
             }
         };
-        let jobs: Vec<Wipe> = roots.into_iter().map(|root| self.wipe(root)).collect();
+        let jobs: Vec<Wipe> = roots.iter().map(|root| self.wipe(root)).collect();
         if params.all {
             self.wipe_rest();
         }
@@ -47,7 +47,7 @@ impl Agent {
     }
 
     /// Wipes what is held in memory, and returns what is left to do on disk and at AWS.
-    fn wipe(&mut self, root: Spec) -> Wipe {
+    fn wipe(&mut self, root: &Spec) -> Wipe {
         let still_valid = self.still_valid(&root.key);
         let rest = match &root.recipe {
             Recipe::Login(login) => {

@@ -489,6 +489,7 @@ impl Agent {
         self.sessions.remove(key);
         self.vault.remove(key);
         self.forget_flight(key);
+        self.login_gone(key);
         if let SessionKey::Login(login) = key {
             // Should it come back, its file is looked at with fresh eyes.
             self.files_say.remove(login);

@@ -430,9 +430,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 Some(LoginNews::Open(open)) => {
                     self.notify(Notification::LoginOpen(open)).await?;
                 }
-                Some(LoginNews::Code(key, ask)) => {
-                    asked_for = Some(key);
-                    self.notify(Notification::LoginAsk(ask)).await?;
+                Some(LoginNews::Code(wanted)) => {
+                    asked_for = Some(wanted.key);
+                    self.notify(Notification::LoginAsk(wanted.ask)).await?;
                 }
                 Some(LoginNews::Console(console)) => {
                     self.notify(Notification::LoginConsole(console)).await?;

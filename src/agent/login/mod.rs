@@ -16,7 +16,7 @@ use tokio::{sync::mpsc::UnboundedSender, task::AbortHandle};
 use self::{code::Codes, sso::Work};
 use super::{
     answers::rfc3339,
-    event::{Fresh, LoginNews},
+    event::{CodeWanted, Fresh, LoginNews},
     owner::{Agent, Held},
     person::sso_login,
 };
@@ -89,7 +89,10 @@ impl Flight {
         match &self.stage {
             Stage::Busy => None,
             Stage::Open(open) => Some(LoginNews::Open(open.clone())),
-            Stage::Code(ask) => Some(LoginNews::Code(key.clone(), ask.clone())),
+            Stage::Code(ask) => {
+                let wanted = CodeWanted { key: key.clone(), ask: ask.clone() };
+                Some(LoginNews::Code(Box::new(wanted)))
+            }
             Stage::Console(console) => Some(LoginNews::Console(console.clone())),
         }
     }
@@ -379,6 +382,14 @@ impl Agent {
             let done = LoginDone { person, was_person, ..self.login_done(&root, false) };
             self.logins.over(key, &Ok(done));
         }
+    }
+
+    /// The session is gone from the files: there is nothing left to log in to.
+    pub(super) fn login_gone(&mut self, key: &SessionKey) {
+        let what = format!("{} is gone from the AWS config", printable(&key.title()));
+        let report =
+            Report::new(Code::LoginFailed, what, "`eksd status --all` lists what there is");
+        self.logins.over(key, &Err(report));
     }
 
     /// A session came to be good without the login that waits for it: another tool logged in.

@@ -45,7 +45,7 @@ type News = tokio::sync::mpsc::UnboundedReceiver<LoginNews>;
 
 async fn asked(news: &mut News) -> (SessionKey, LoginAsk) {
     match news.recv().await.expect("news") {
-        LoginNews::Code(key, ask) => (key, ask),
+        LoginNews::Code(wanted) => (wanted.key, wanted.ask),
         other => panic!("not asked for a code: {other:?}"),
     }
 }
