@@ -8,6 +8,7 @@ pub mod cluster;
 mod credentials;
 #[cfg(feature = "agent")]
 pub mod kubeconfig;
+pub mod learned;
 pub mod notice;
 pub mod plan;
 pub mod policy;
