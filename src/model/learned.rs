@@ -249,6 +249,7 @@ mod tests {
     fn what_cannot_be_a_setting() {
         check(&[
             ("5m-10m 5m-10m", None),
+            ("7h31m-8h1m 7h31m-8h1m 5m-10m 5m-10m", Some("8h")),
             ("90d-90d1h 90d-90d1h", None),
             ("400d-400d1h 400d-400d1h", None),
             // The clock was set back.
