@@ -364,6 +364,8 @@ mod tests {
         let key = LoginKey::StartUrl("u".into());
         assert_eq!(found.person[&key].len(), LONGEST_PERSON);
         assert_eq!(found.learned[&key].observations().len(), 8);
+        let alone = State { learned: BTreeMap::new(), ..found };
+        assert_eq!(State::from_json(alone.to_json().to_string().as_bytes()), Ok(alone));
     }
 
     #[test]
