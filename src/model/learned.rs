@@ -328,10 +328,10 @@ mod tests {
 
     #[test]
     fn parts_of_seconds_widen() {
-        let (alive, dead) = (Duration::from_millis(27_060_900), Duration::from_millis(28_860_100));
+        let (alive, dead) = (Duration::from_millis(27_061_900), Duration::from_millis(28_861_100));
         let observation = Observation::new(alive, dead).unwrap();
-        assert_eq!(observation.alive(), Duration::from_secs(27_060));
-        assert_eq!(observation.dead(), Duration::from_secs(28_861));
+        assert_eq!(observation.alive(), Duration::from_secs(27_061));
+        assert_eq!(observation.dead(), Duration::from_secs(28_862));
     }
 
     /// A session as the agent sees it: the refreshes that AWS granted, and the one that it did not.
@@ -407,7 +407,7 @@ mod tests {
             let place = place.index(parts.len());
             let mut learned = Learned::default();
             for (number, parts) in parts.iter().enumerate() {
-                let step = |part: &u64| (length * part / 1000).min(DAY * 9 / 10).max(1);
+                let step = |part: &u64| (length * part / 1000).clamp(1, DAY * 9 / 10);
                 let steps: Vec<u64> = parts.iter().map(step).collect();
                 if number == place {
                     live(revoked_at, &steps).tell(&mut learned);

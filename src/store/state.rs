@@ -385,7 +385,7 @@ mod tests {
             state.refused(&corp, at("16:02:00"));
         }
         assert_eq!(state.learned[&corp], learned(&[(27_060, 28_860), (27_060, 28_860)]));
-        assert_eq!(state.learned_length(&corp), Some(Duration::from_secs(28_800)));
+        assert_eq!(state.learned_length(&corp), Some(Duration::from_hours(8)));
         assert_eq!(state.learned_length(&LoginKey::StartUrl("corp".into())), None);
         // Who it was is known until the next login.
         assert_eq!(state.person[&corp], "jane");
