@@ -17,6 +17,7 @@ pub mod plan;
 pub mod policy;
 mod profile;
 pub mod prompt;
+pub mod readers;
 mod secret;
 pub mod session;
 pub mod source;

@@ -7,5 +7,6 @@ mod client_is_small;
 mod deps;
 mod protocol;
 mod readme;
+mod resolution;
 mod source;
 mod tidy;

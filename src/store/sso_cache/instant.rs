@@ -44,6 +44,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_a_form_that_all_accept() {
+        let vectors = include_str!("../../../tests/data/aws/timestamps.json");
+        let vectors: Value = serde_json::from_str(vectors).unwrap();
+        let rows = vectors["rows"].as_array().unwrap();
+        for row in rows {
+            let Some(at) = parse_instant(row["text"].as_str().unwrap()) else { continue };
+            let written = format_instant(at);
+            let accepted = rows.iter().find(|row| row["text"] == written).unwrap();
+            let mut readers = accepted.as_object().unwrap().iter().filter(|(it, _)| *it != "text");
+            assert!(readers.all(|(_, verdict)| *verdict == 1), "{written}");
+        }
+    }
+
+    #[test]
     fn odd_texts() {
         for (text, expected) in [
             ("", None),
