@@ -13,7 +13,10 @@ use crate::{
     notify::{Desktop, Notifier, Silent},
     pace::Pace,
     report::{Code, Report},
-    store::sso_cache::SsoCache,
+    store::{
+        keyring::{Keyring, Limits},
+        sso_cache::SsoCache,
+    },
 };
 
 /// How long this agent lives, and so what it may leave behind.
@@ -39,6 +42,8 @@ pub struct World {
     pub settings: Settings,
     /// The token cache shared with the AWS tools.
     pub sso_cache: SsoCache,
+    /// The system's key store.
+    pub keyring: Keyring,
     /// The desktop.
     pub notifier: Arc<dyn Notifier>,
     /// Random numbers, 0.0 ..= 1.0.
@@ -69,7 +74,13 @@ impl World {
             },
             _ => Arc::new(Silent),
         };
+        // A person's sessions are for the agent that stays.
+        let keyring = match life {
+            Life::Long => Keyring::start(settings.keyring, None, Limits::default()),
+            Life::Once => Ok(Keyring::off()),
+        };
         Ok(Self {
+            keyring: keyring.unwrap_or_else(|_| Keyring::off()),
             clock: Arc::new(SystemClock),
             aws,
             pace: Pace::default(),

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::owner::{Agent, Held};
 use crate::{
     ipc::wire::{
-        AgentStatus, ClusterStatus, Confidence, Phase, ProfileStatus, RootStatus, StatusAnswer,
-        StatusParams, WireCredentials,
+        AgentStatus, ClusterStatus, Confidence, KeyStore, Phase, ProfileStatus, RootStatus,
+        StatusAnswer, StatusParams, WireCredentials,
     },
     model::{
         Chain, Credentials, Source,
@@ -100,7 +100,11 @@ impl Agent {
             profiles: profiles.map(|(name, _)| self.profile_status(name.as_str())).collect(),
             clusters: clusters.map(|cluster| self.cluster_status(cluster)).collect(),
             reports: self.known.reports().iter().chain(self.reports.values()).cloned().collect(),
-            key_store: None,
+            key_store: self.key_store.as_ref().map(|status| KeyStore {
+                store: status.store.clone(),
+                answers: status.answers,
+                why: status.why.clone(),
+            }),
         })
     }
 

@@ -17,7 +17,7 @@ use crate::{
         session::{SessionKey, Trouble},
     },
     report::Report,
-    store::sso_cache::Cached,
+    store::{keyring::Answer, sso_cache::Cached},
 };
 
 /// Where an answer goes. That nobody listens any more is no error: the asker hung up.
@@ -173,6 +173,8 @@ pub(super) enum Event {
     CodeTried(Box<CodeTried>),
     /// AWS was asked who logged in.
     Identified(Box<Identified>),
+    /// The key store answered.
+    StoreAnswered { key: SessionKey, answer: Answer },
     /// The mirror config was written, or could not be.
     MirrorWritten(Result<(), Report>),
     /// A login is over.

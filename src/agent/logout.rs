@@ -69,6 +69,7 @@ impl Agent {
             _ => Rest::Nothing,
         };
         self.forget_root(&root.key, None);
+        self.forget_kept(&root.key);
         Wipe { name: root.login_name(), rest, still_valid }
     }
 

@@ -11,6 +11,7 @@ mod clusters;
 mod ensure;
 mod event;
 mod flights;
+mod kept;
 mod known;
 pub mod lifecycle;
 mod login;

@@ -35,6 +35,7 @@ use crate::{
     config::aws_files,
     model::{
         AwsFiles, Credentials, LoginKey, ProfileName, Secret, SsoToken,
+        keyring::KeyringStatus,
         notice::{self, Root, Said},
         plan::{self, Sessions},
         policy::Policy,
@@ -93,6 +94,10 @@ pub(super) struct Agent {
     pub(super) reports: BTreeMap<String, Report>,
     /// Sign-ins of which nobody has asked AWS yet whose they are.
     pub(super) unidentified: BTreeSet<LoginKey>,
+    /// What the key store said last.
+    pub(super) key_store: Option<KeyringStatus>,
+    /// Sessions that the key store was asked for.
+    pub(super) looked_for: BTreeSet<SessionKey>,
     /// Whose they were before.
     pub(super) earlier_person: BTreeMap<LoginKey, String>,
     pub(super) started_at: Timestamp,
@@ -138,6 +143,8 @@ impl Agent {
             scribe,
             reports: BTreeMap::new(),
             unidentified: BTreeSet::new(),
+            key_store: None,
+            looked_for: BTreeSet::new(),
             earlier_person: BTreeMap::new(),
             started_at: world.clock.now(),
             changed: watch::Sender::new(0),
@@ -254,6 +261,7 @@ impl Agent {
             Event::LoginCode { key, code } => self.try_code(&key, code.expose()),
             Event::CodeTried(tried) => self.code_tried(*tried),
             Event::Identified(identified) => self.identified(*identified),
+            Event::StoreAnswered { key, answer } => self.store_answered(&key, answer),
             Event::MirrorWritten(result) => {
                 match result {
                     Ok(()) => self.reports.remove("mirror"),
@@ -439,6 +447,7 @@ impl Agent {
         for spec in &roots {
             self.session(spec);
         }
+        self.look_for_kept();
     }
 
     /// Once somebody uses the mirror config, it follows the files.
@@ -490,6 +499,7 @@ impl Agent {
         self.vault.remove(key);
         self.forget_flight(key);
         self.login_gone(key);
+        self.looked_for.remove(key);
         if let SessionKey::Login(login) = key {
             // Should it come back, its file is looked at with fresh eyes.
             self.files_say.remove(login);

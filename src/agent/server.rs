@@ -247,6 +247,27 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 let answer = signer.and_then(|signer| self.mint(&signer));
                 self.answer(id, answer).await
             }
+            Request::Resolve(params) => {
+                let name = params.name;
+                let answer = self.ask(|reply| Event::Resolve { name, reply }).await;
+                self.answer(id, answer).await
+            }
+            Request::Use(params) => {
+                let answer = self.ask(|reply| Event::Use { params, reply }).await;
+                self.answer(id, answer).await
+            }
+            Request::Stop(_) => {
+                self.answer(id, Ok(Empty {})).await?;
+                self.mailbox.send(Event::Stop);
+                Ok(())
+            }
+            request => self.handle_more(id, request).await,
+        }
+    }
+
+    /// What is neither asked all day nor about the agent itself.
+    async fn handle_more(&mut self, id: u64, request: Request) -> io::Result<()> {
+        match request {
             Request::ClusterAdd(params) => {
                 let errand = self.ask(|reply| Event::ClusterAdd { params, reply }).await;
                 let answer = match errand {
@@ -269,15 +290,6 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 };
                 self.answer(id, answer).await
             }
-            Request::Resolve(params) => {
-                let name = params.name;
-                let answer = self.ask(|reply| Event::Resolve { name, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::Use(params) => {
-                let answer = self.ask(|reply| Event::Use { params, reply }).await;
-                self.answer(id, answer).await
-            }
             Request::LoginCode(_) => {
                 let report = bad_request("`login.code` answers `login.ask`");
                 self.fail(Some(id), code::INVALID_REQUEST, report).await
@@ -298,10 +310,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 let report = bad_request("the method is not served yet");
                 self.fail(Some(id), code::UNKNOWN_METHOD, report).await
             }
-            Request::Stop(_) => {
-                self.answer(id, Ok(Empty {})).await?;
-                self.mailbox.send(Event::Stop);
-                Ok(())
+            other => {
+                tracing::error!(request = ?other, "a request without an answer");
+                let report = bad_request("the method is not served");
+                self.fail(Some(id), code::UNKNOWN_METHOD, report).await
             }
         }
     }
@@ -407,23 +419,19 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             let next = tokio::select! {
                 next = news.recv() => next,
                 line = read_line(&mut self.reader) => {
-                    match (parse(&line?.unwrap_or_default()), &asked_for) {
-                        (
-                            Ok(RequestLine { id, request: Request::LoginCode(params), .. }),
-                            Some(key),
-                        ) => {
-                            let key = SessionKey::clone(key);
-                            self.mailbox.send(Event::LoginCode { key, code: params.code });
-                            self.answer(id, Ok(Empty {})).await?;
-                            continue;
-                        }
-                        // Whatever else it says, or that it hangs up, ends its wait.
-                        _ => {
-                            drop(news);
-                            self.mailbox.send(Event::LoginLeft);
-                            return Err(io::ErrorKind::ConnectionAborted.into());
-                        }
+                    if let Ok(Some(line)) = &line
+                        && let Ok(RequestLine { id, request: Request::LoginCode(params), .. }) = parse(line)
+                        && let Some(key) = &asked_for
+                    {
+                        let key = SessionKey::clone(key);
+                        self.mailbox.send(Event::LoginCode { key, code: params.code });
+                        self.answer(id, Ok(Empty {})).await?;
+                        continue;
                     }
+                    // Whatever else it says, or that it hangs up, ends its wait.
+                    drop(news);
+                    self.mailbox.send(Event::LoginLeft);
+                    return Err(io::ErrorKind::ConnectionAborted.into());
                 }
             };
             match next {

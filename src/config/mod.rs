@@ -10,4 +10,4 @@ mod settings;
 
 pub use env::Env;
 pub use paths::Paths;
-pub use settings::{Delivery, KeyringUse, LoginFlow, Settings, SettingsError, parse_duration};
+pub use settings::{Delivery, LoginFlow, Settings, SettingsError, parse_duration};

@@ -13,7 +13,7 @@ use self::reader::Reader;
 pub use self::reader::parse_duration;
 use super::Paths;
 use crate::{
-    model::{LoginKey, MfaWay},
+    model::{LoginKey, MfaWay, keyring::KeyringUse},
     report::{Code, Report},
 };
 
@@ -37,18 +37,6 @@ pub enum Delivery {
     Mirror,
     /// From the person's own files, as the profile stands there.
     Profile,
-}
-
-/// Whether MFA sessions are kept in the system's key store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KeyringUse {
-    /// Never.
-    #[default]
-    Off,
-    /// Yes; one that does not answer is reported.
-    On,
-    /// Where one answers.
-    Auto,
 }
 
 /// All settings.

@@ -350,6 +350,7 @@ impl Agent {
             self.scribe.keep_state(&self.memory);
         }
         self.hold(key, fresh);
+        self.keep_session(key);
         self.revive_under(key);
         let flight = self.logins.flights.get_mut(key);
         let name = flight.and_then(|flight| {

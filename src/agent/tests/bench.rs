@@ -27,7 +27,7 @@ use crate::{
     notify::Notifier,
     pace::Pace,
     report::Report,
-    store::{atomic, sso_cache::SsoCache},
+    store::{atomic, keyring::Keyring, sso_cache::SsoCache},
     world::{Life, World},
 };
 
@@ -132,6 +132,7 @@ impl Bench {
             paths: self.paths.clone(),
             settings,
             sso_cache: SsoCache::new(&self.paths),
+            keyring: Keyring::off(),
             notifier: Arc::new(self.heard.clone()),
             random: Arc::new(|| 0.5),
             command: "/usr/bin/eksd".to_owned(),
