@@ -28,7 +28,7 @@ pub(super) struct Identified {
     /// Who, where AWS could be asked.
     person: Option<String>,
     /// Role credentials that were fetched on the way, and whose.
-    role: Option<(SessionKey, Credentials)>,
+    role: Option<(Spec, Credentials)>,
 }
 
 impl Agent {
@@ -38,11 +38,8 @@ impl Agent {
         let root = SessionKey::Login(login.key.clone());
         let Some(Held::Token(token)) = self.vault.get(&root) else { return false };
         let Some(role) = self.role_under(&root, name) else { return false };
-        let errand = Errand {
-            login: login.clone(),
-            access_token: token.access_token.clone(),
-            role: role.key.clone(),
-        };
+        let errand =
+            Errand { login: login.clone(), access_token: token.access_token.clone(), role };
         let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
         self.workers.spawn(async move {
             let key = errand.login.key.clone();
@@ -93,11 +90,10 @@ impl Agent {
     pub(super) fn identified(&mut self, identified: Identified) {
         let Identified { login, person, role } = identified;
         let root = SessionKey::Login(login.clone());
-        if let Some((key, keys)) = role
-            && let Some(session) = self.sessions.get(&key)
-            && session.held.is_none()
+        if let Some((spec, keys)) = role
+            && self.session(&spec).held.is_none()
         {
-            self.hold(&key, Fresh::Keys(keys));
+            self.hold(&spec.key, Fresh::Keys(keys));
         }
         let earlier = self.earlier_person.get(&login).cloned();
         let what = format!("person {login}");
@@ -139,13 +135,15 @@ fn another(login: &LoginKey, earlier: &str, person: &str) -> Report {
 struct Errand {
     login: SsoLogin,
     access_token: Secret,
-    role: SessionKey,
+    role: Spec,
 }
 
 impl Errand {
     async fn run(self, world: &Arc<World>) -> Identified {
         let mut found = Identified { login: self.login.key.clone(), person: None, role: None };
-        let SessionKey::SsoRole { account_id, role_name, .. } = &self.role else { return found };
+        let SessionKey::SsoRole { account_id, role_name, .. } = &self.role.key else {
+            return found;
+        };
         let reach = &self.login.reach;
         world.pace.wait().await;
         let keys =

@@ -161,6 +161,11 @@ impl Bench {
         self.running.take().unwrap().await.unwrap();
     }
 
+    /// Starts another one on the same files, after [`Bench::stop`].
+    pub(super) async fn start_again(&mut self, settings: &str) {
+        self.run(Settings::parse(settings, "config.toml").unwrap()).await;
+    }
+
     /// Returns the agent's edges.
     pub(super) fn world(&self) -> &Arc<World> {
         self.world.as_ref().unwrap()
@@ -241,9 +246,8 @@ impl Bench {
     pub(super) async fn login(&self, name: &str) -> LoginDone {
         let mut news = self.begin_login(name, Flow::DeviceCode, false);
         loop {
-            match news.recv().await.expect("news of the login") {
-                LoginNews::Over(result) => return result.unwrap(),
-                _ => {}
+            if let LoginNews::Over(result) = news.recv().await.expect("news of the login") {
+                return result.unwrap();
             }
         }
     }

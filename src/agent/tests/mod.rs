@@ -3,6 +3,7 @@
 mod bench;
 mod clusters;
 mod files;
+mod lengths;
 mod logins;
 mod mfa;
 mod renewal;
