@@ -10,7 +10,6 @@
 //! writing the new one, and reads again after taking it.
 
 mod fields;
-mod instant;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -25,19 +24,17 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::fields::Fields;
 use self::fields::Part;
-pub use self::{
-    fields::Fields,
-    instant::{format_instant, parse_instant},
-};
 use super::{
     StoreError,
     atomic::{self, Options},
     lock::{Lock, Locks},
 };
+
 use crate::{
     config::Paths,
-    model::{LoginKey, Registration, Secret, SsoLogin, SsoToken},
+    model::{LoginKey, Registration, Secret, SsoLogin, SsoToken, format_instant, parse_instant},
 };
 
 /// The folder belongs to the person, who may keep parts of it elsewhere.
