@@ -6,6 +6,7 @@
 pub mod chain;
 pub mod cluster;
 mod credentials;
+mod instant;
 pub mod keyring;
 #[cfg(feature = "agent")]
 pub mod kubeconfig;
@@ -29,6 +30,7 @@ mod transition;
 pub use chain::{Chain, ChainError, MfaWay};
 pub use cluster::ClusterFacts;
 pub use credentials::{Credentials, Registration, SsoToken};
+pub use instant::{format_instant, parse_instant};
 pub use profile::{AwsFiles, Entry, FileKind, Finding, Origin, ProfileName, Section, Value};
 pub use secret::Secret;
 pub use source::{

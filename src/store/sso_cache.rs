@@ -10,7 +10,6 @@
 //! writing the new one, and reads again after taking it.
 
 mod fields;
-mod instant;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -25,19 +24,20 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::fields::Fields;
 use self::fields::Part;
-pub use self::{
-    fields::Fields,
-    instant::{format_instant, parse_instant},
-};
 use super::{
     StoreError,
     atomic::{self, Options},
     lock::{Lock, Locks},
 };
+
 use crate::{
     config::Paths,
-    model::{Chain, LoginKey, Registration, Secret, Source, SsoLogin, SsoToken},
+    model::{
+        Chain, LoginKey, Registration, Secret, Source, SsoLogin, SsoToken, format_instant,
+        parse_instant,
+    },
 };
 
 /// The folder belongs to the person, who may keep parts of it elsewhere.

@@ -1,4 +1,4 @@
-//! Instants as the AWS tools write them into their caches.
+//! Instants as the AWS tools, and programs that stand in for them, write them.
 
 use jiff::Timestamp;
 
@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn what_botocore_accepts_with_a_zone() {
-        let vectors = include_str!("../../../tests/data/aws/timestamps.json");
+        let vectors = include_str!("../../tests/data/aws/timestamps.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let rows = vectors["rows"].as_array().unwrap();
         assert_eq!(rows.len(), 9);
