@@ -8,6 +8,7 @@ mod asks;
 mod callback;
 mod clusters;
 mod event;
+pub mod explain;
 mod flights;
 mod known;
 pub mod lifecycle;

@@ -6,6 +6,7 @@
 pub mod chain;
 pub mod cluster;
 mod credentials;
+pub mod explain;
 #[cfg(feature = "agent")]
 pub mod kubeconfig;
 pub mod notice;
