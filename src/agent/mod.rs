@@ -10,6 +10,7 @@ mod clocks;
 mod clusters;
 mod ensure;
 mod event;
+pub mod explain;
 mod flights;
 mod kept;
 mod known;

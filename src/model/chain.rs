@@ -459,7 +459,7 @@ fn console(name: &ProfileName, section: &Section, arn: &str) -> ConsoleLogin {
 }
 
 /// Returns the profile that a `credential_process` asks eksd for, where that is all it does.
-fn eksd_profile(command: &str) -> Option<String> {
+pub(super) fn eksd_profile(command: &str) -> Option<String> {
     let words = shlex::split(command)?;
     let mut words = words.iter().map(String::as_str);
     let is_eksd = words.next()?.rsplit('/').next() == Some("eksd");

@@ -6,6 +6,7 @@
 pub mod chain;
 pub mod cluster;
 mod credentials;
+pub mod explain;
 mod instant;
 pub mod keyring;
 #[cfg(feature = "agent")]

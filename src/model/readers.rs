@@ -182,10 +182,11 @@ impl<'a> Walk<'a> {
         let place = section.has("credential_source");
         match self.reader {
             Reader::AwsCli if role && !token_file && (is_first || !keys) => Ok(Found::Role),
-            Reader::Rust | Reader::JavaScript if !is_first && keys => Ok(Found::Kind(Kind::Keys)),
+            Reader::Rust | Reader::JavaScript | Reader::Go if !is_first && keys => {
+                Ok(Found::Kind(Kind::Keys))
+            }
             Reader::Rust if role && !token_file => Ok(Found::Role),
             Reader::JavaScript if role && source != place => Ok(Found::Role),
-            Reader::Go if !is_first && keys => Ok(Found::Kind(Kind::Keys)),
             Reader::Go => {
                 let process = section.has("credential_process");
                 if 1 < [source, place, process, token_file].iter().filter(|it| **it).count() {

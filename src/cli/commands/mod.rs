@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod completions;
 pub mod config;
 pub mod credential_process;
+pub mod explain;
 pub mod init;
 pub mod login;
 pub mod logout;
