@@ -25,7 +25,8 @@ pub struct Script {
     pub skew: i64,
     /// Random bytes in a session token; the text is a third longer.
     pub session_token_bytes: usize,
-    /// The Identity Center user's name, the session name of portal roles.
+    /// The name of the Identity Center user at the browser: the session name of portal roles.
+    /// A sign-in keeps the name that was here when it was approved.
     pub person: String,
     /// How long things live.
     pub lifetimes: Lifetimes,

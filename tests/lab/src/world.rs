@@ -44,6 +44,8 @@ pub(crate) struct Device {
     pub(crate) user_code: String,
     pub(crate) client: String,
     pub(crate) state: DeviceState,
+    /// Who was at the browser when it was decided on.
+    pub(crate) person: String,
     pub(crate) polled_ms: Option<i64>,
     pub(crate) expires_ms: i64,
 }
@@ -71,13 +73,15 @@ pub(crate) struct Code {
     pub(crate) client: String,
     pub(crate) redirect: String,
     pub(crate) challenge: String,
+    pub(crate) person: String,
     pub(crate) expires_ms: i64,
 }
 
 /// What every token of one sign-in shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SignIn {
     pub(crate) number: u64,
+    pub(crate) person: String,
     pub(crate) ends_ms: i64,
 }
 
@@ -136,11 +140,11 @@ impl World {
         self.now_ms().div_euclid(1000)
     }
 
-    /// A new sign-in of the person, as long as the script says.
-    pub(crate) fn sign_in(&mut self) -> SignIn {
+    /// A new sign-in of a person, as long as the script says.
+    pub(crate) fn sign_in(&mut self, person: String) -> SignIn {
         self.signins += 1;
         let ends_ms = self.now_ms() + self.script.lifetimes.session * 1000;
-        SignIn { number: self.signins, ends_ms }
+        SignIn { number: self.signins, person, ends_ms }
     }
 
     /// Ends every token of a sign-in.
@@ -232,6 +236,11 @@ impl World {
         let waiting = self.devices.values_mut().filter(|d| {
             d.state == DeviceState::Pending && user_code.is_none_or(|code| code == d.user_code)
         });
-        waiting.map(|device| device.state = state).count()
+        waiting
+            .map(|device| {
+                device.state = state;
+                device.person.clone_from(&self.script.person);
+            })
+            .count()
     }
 }
