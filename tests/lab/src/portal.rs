@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::calls::Call;
 use crate::http::{Answer, Fail, Params, Request};
-use crate::world::World;
+use crate::world::{Session, World};
 
 const BEARER: &str = "x-amz-sso_bearer_token";
 
@@ -70,8 +70,8 @@ fn role_credentials(world: &mut World, params: &Params, person: &str) -> Result<
     let arn =
         format!("arn:aws:sts::{id}:assumed-role/AWSReservedSSO_{role}_0123456789abcdef/{person}");
     let user_id = format!("AROASSO{}:{person}", role.to_uppercase());
-    let seconds = world.script.lifetimes.role_credentials;
-    let (key, session) = world.mint(seconds, arn, user_id, id, false);
+    let whose = Session { arn, user_id, account: id.into(), ..Session::default() };
+    let (key, session) = world.mint(world.script.lifetimes.role_credentials, whose);
     Ok(Answer::json(
         200,
         &json!({"roleCredentials": {
