@@ -1,5 +1,6 @@
 //! The record of every call.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 
 /// One request that reached the lab.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Call {
     /// Unix milliseconds by the lab's clock, when the request was read.
     pub time_ms: i64,
@@ -49,6 +51,22 @@ pub struct Call {
     pub presigned: bool,
     /// Why a Kubernetes API server turned the caller away.
     pub why: Option<String>,
+    /// `RoleSessionName` of an assumed role.
+    pub session_name: Option<String>,
+    /// `DurationSeconds`, as it was asked for.
+    pub duration: Option<i64>,
+    /// `ExternalId`.
+    pub external_id: Option<String>,
+    /// `SerialNumber` of an MFA device.
+    pub mfa_serial: Option<String>,
+    /// `SourceIdentity`.
+    pub source_identity: Option<String>,
+    /// Session tags.
+    pub tags: BTreeMap<String, String>,
+    /// `TransitiveTagKeys`.
+    pub transitive_tags: Vec<String>,
+    /// The subject of a web identity token, once the token was found good.
+    pub subject: Option<String>,
 }
 
 /// All calls, with a way to wait for one.

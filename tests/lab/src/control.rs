@@ -10,6 +10,7 @@ use crate::faults::Fault;
 use crate::http::{Answer, Request};
 use crate::script::{Cluster, Mapped, Script};
 use crate::server::Shared;
+use crate::web_identity;
 use crate::world::{DeviceState, World};
 
 /// What can be revoked.
@@ -199,6 +200,7 @@ fn change(shared: &Arc<Shared>, verb: &str, body: Value) -> Result<Value, String
             shared.revoke(what);
         }
         "clock" => return clock(shared, &body),
+        "identity_token" => return hand_out(shared, &body),
         "reset" => shared.reset().map_err(|e| e.to_string())?,
         "clusters" => {
             let change = serde_json::from_value(body).map_err(|e| e.to_string())?;
@@ -221,6 +223,14 @@ fn change(shared: &Arc<Shared>, verb: &str, body: Value) -> Result<Value, String
         _ => return Err(format!("no such verb: {verb}")),
     }
     Ok(json!({"ok": true}))
+}
+
+/// What a test plants where a client looks for it.
+fn hand_out(shared: &Shared, body: &Value) -> Result<Value, String> {
+    let world = shared.world();
+    let subject = body["subject"].as_str().ok_or("subject is missing")?;
+    let seconds = body["seconds"].as_i64().unwrap_or(3600);
+    Ok(json!({"token": web_identity::token(&world, subject, seconds)}))
 }
 
 /// The fault that turns the next `times` calls to a cluster away.

@@ -19,6 +19,7 @@ use crate::script::{Mapped, Script};
 use crate::server::{Door, Shared};
 use crate::tls::{Authority, service_names};
 use crate::totp::totp;
+use crate::web_identity;
 use crate::world::{DeviceState, World};
 
 /// How to start a lab.
@@ -283,6 +284,12 @@ impl Lab {
     /// The person refuses every pending device code; how many there were.
     pub fn deny_all(&self) -> usize {
         self.shared.world().decide(None, DeviceState::Denied)
+    }
+
+    /// A token of the script's identity provider for a subject, good for some seconds from now:
+    /// what a `web_identity_token_file` holds.
+    pub fn identity_token(&self, subject: &str, seconds: i64) -> String {
+        web_identity::token(&self.shared.world(), subject, seconds)
     }
 
     /// Makes tokens, registrations or credentials invalid.

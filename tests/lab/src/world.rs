@@ -1,6 +1,6 @@
 //! All that the lab remembers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -44,6 +44,8 @@ pub(crate) struct Device {
     pub(crate) user_code: String,
     pub(crate) client: String,
     pub(crate) state: DeviceState,
+    /// Who was at the browser when it was decided on.
+    pub(crate) person: String,
     pub(crate) polled_ms: Option<i64>,
     pub(crate) expires_ms: i64,
 }
@@ -71,13 +73,15 @@ pub(crate) struct Code {
     pub(crate) client: String,
     pub(crate) redirect: String,
     pub(crate) challenge: String,
+    pub(crate) person: String,
     pub(crate) expires_ms: i64,
 }
 
 /// What every token of one sign-in shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SignIn {
     pub(crate) number: u64,
+    pub(crate) person: String,
     pub(crate) ends_ms: i64,
 }
 
@@ -97,7 +101,7 @@ pub(crate) struct Refresh {
 }
 
 /// Credentials: a user's key, or what STS or the portal handed out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Session {
     pub(crate) secret: String,
     pub(crate) token: Option<String>,
@@ -108,6 +112,24 @@ pub(crate) struct Session {
     /// The user whose key this is; not for what was made from it.
     pub(crate) user: Option<User>,
     pub(crate) mfa: bool,
+    /// What sticks to every session that is made from this one.
+    pub(crate) source_identity: Option<String>,
+    pub(crate) transitive_tags: BTreeMap<String, String>,
+}
+
+impl Session {
+    /// Whose session of a role is: nothing yet that opens a door.
+    pub(crate) fn of_role(role: &str, name: &str) -> Self {
+        let account = role.split(':').nth(4).unwrap_or_default();
+        let partition = role.split(':').nth(1).unwrap_or("aws");
+        let role_name = role.rsplit('/').next().unwrap_or_default();
+        Self {
+            arn: format!("arn:{partition}:sts::{account}:assumed-role/{role_name}/{name}"),
+            user_id: format!("AROA{}:{name}", role_name.to_uppercase()),
+            account: account.into(),
+            ..Self::default()
+        }
+    }
 }
 
 impl World {
@@ -136,11 +158,11 @@ impl World {
         self.now_ms().div_euclid(1000)
     }
 
-    /// A new sign-in of the person, as long as the script says.
-    pub(crate) fn sign_in(&mut self) -> SignIn {
+    /// A new sign-in of a person, as long as the script says.
+    pub(crate) fn sign_in(&mut self, person: String) -> SignIn {
         self.signins += 1;
         let ends_ms = self.now_ms() + self.script.lifetimes.session * 1000;
-        SignIn { number: self.signins, ends_ms }
+        SignIn { number: self.signins, person, ends_ms }
     }
 
     /// Ends every token of a sign-in.
@@ -157,36 +179,25 @@ impl World {
         let user = self.script.users.get(key)?;
         Some(Session {
             secret: user.secret.clone(),
-            token: None,
-            expires_ms: None,
             arn: format!("arn:aws:iam::{}:user/{}", user.account, user.name),
             user_id: format!("AIDA{}", user.name.to_uppercase()),
             account: user.account.clone(),
             user: Some(user.clone()),
-            mfa: false,
+            ..Session::default()
         })
     }
 
-    /// Makes temporary credentials; returns their key id and what they are.
-    pub(crate) fn mint(
-        &mut self,
-        seconds: i64,
-        arn: String,
-        user_id: String,
-        account: &str,
-        mfa: bool,
-    ) -> (String, Session) {
+    /// Makes temporary credentials for `whose`; returns their key id and what they are.
+    pub(crate) fn mint(&mut self, seconds: i64, whose: Session) -> (String, Session) {
         let mut token = vec![0; self.script.session_token_bytes.max(1)];
         getrandom::fill(&mut token).expect("the system has random bytes");
         let session = Session {
             secret: word::<30>(),
             token: Some(STANDARD.encode(token)),
-            expires_ms: Some(self.now_ms().div_euclid(1000) * 1000 + seconds * 1000),
-            arn,
-            user_id,
-            account: account.into(),
+            expires_ms: Some((self.now() + seconds) * 1000),
+            // Whose key it was made with is not whose key it is.
             user: None,
-            mfa,
+            ..whose
         };
         let key = format!("ASIA{}", totp::to_base32(&random::<10>()));
         self.sessions.insert(key.clone(), session.clone());
@@ -232,6 +243,11 @@ impl World {
         let waiting = self.devices.values_mut().filter(|d| {
             d.state == DeviceState::Pending && user_code.is_none_or(|code| code == d.user_code)
         });
-        waiting.map(|device| device.state = state).count()
+        waiting
+            .map(|device| {
+                device.state = state;
+                device.person.clone_from(&self.script.person);
+            })
+            .count()
     }
 }
