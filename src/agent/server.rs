@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     answers::{rfc3339, wire_credentials},
+    endpoint::{self, Caller, Endpoint},
     event::{Event, LoginNews, Mailbox, Patience, Reply},
 };
 use crate::{
@@ -62,6 +63,7 @@ pub(super) async fn serve(
     listener: Listener,
     world: Arc<World>,
     mailbox: Mailbox,
+    endpoint: Endpoint,
     shutdown: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
@@ -85,13 +87,15 @@ pub(super) async fn serve(
             tracing::warn!("a connection of another user was refused");
             continue;
         }
+        let pid = stream.peer_creds().ok().and_then(|peer| peer.pid());
+        let caller = Caller::new(endpoint.clone(), pid);
         let (world, mailbox, shutdown) = (world.clone(), mailbox.clone(), shutdown.clone());
         connections.spawn(async move {
             let _place = place;
             let (reader, writer) = tokio::io::split(stream);
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                _ended = talk(reader, writer, world, mailbox) => {}
+                _ended = talk(reader, writer, world, mailbox, Some(caller)) => {}
             }
         });
     }
@@ -105,18 +109,19 @@ fn is_own_user(stream: &Stream) -> bool {
     stream.peer_creds().ok().and_then(|peer| peer.euid()) == Some(own)
 }
 
-/// Talks to one peer until it hangs up or breaks the rules.
+/// Talks to one peer until it hangs up or breaks the rules. Without a `caller`, who it is is not known.
 pub(super) async fn talk<R, W>(
     reader: R,
     writer: W,
     world: Arc<World>,
     mailbox: Mailbox,
+    caller: Option<Caller>,
 ) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut peer = Peer { reader: BufReader::new(reader), writer, world, mailbox };
+    let mut peer = Peer { reader: BufReader::new(reader), writer, world, mailbox, caller };
     if !peer.greet().await? {
         return Ok(());
     }
@@ -131,6 +136,7 @@ struct Peer<R, W> {
     writer: W,
     world: Arc<World>,
     mailbox: Mailbox,
+    caller: Option<Caller>,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
@@ -269,11 +275,17 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 let answer = self.ask(|reply| Event::Use { params, reply }).await;
                 self.answer(id, answer).await
             }
+            Request::EndpointOpen(params) => {
+                let answer = match &self.caller {
+                    Some(caller) => caller.open(&params.profile).await,
+                    None => Err(endpoint::only_in_background()),
+                };
+                self.answer(id, answer).await
+            }
             Request::LoginCode(_)
             | Request::Ensure(_)
             | Request::Whoami(_)
             | Request::Explain(_)
-            | Request::EndpointOpen(_)
             | Request::Mirror(_) => {
                 let report = bad_request("the method is not served yet");
                 self.fail(Some(id), code::UNKNOWN_METHOD, report).await
