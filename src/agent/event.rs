@@ -7,9 +7,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{clusters::Errand, ensure::Ends, person::Identified, watcher::Change};
 use crate::{
     ipc::wire::{
-        ClusterAddParams, ClusterStatus, Empty, LoginAsk, LoginConsole, LoginDone, LoginOpen,
-        LoginParams, LogoutDone, LogoutParams, MfaCode, Resolved, StatusAnswer, StatusParams,
-        TokenParams, UseParams,
+        ClusterAddParams, ClusterStatus, Empty, Explanation, LoginAsk, LoginConsole, LoginDone,
+        LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, Resolved, StatusAnswer,
+        StatusParams, TokenParams, UseParams,
     },
     model::{
         AwsFiles, Credentials, LoginKey, Reach, SsoToken,
@@ -151,6 +151,8 @@ pub(super) enum Fresh {
 pub(super) enum Event {
     /// Somebody asks for credentials.
     Credentials { ask: Ask, reply: Reply<Credentials> },
+    /// Somebody asks what a profile comes to.
+    Explain { name: String, reply: Reply<Explanation> },
     /// Somebody asks for the session that a profile's credentials come from, for its ends.
     Ends { name: String, reply: Reply<Ends> },
     /// Somebody asks for what a token is made of.

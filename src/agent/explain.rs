@@ -1,13 +1,34 @@
-//! An explanation as it crosses the socket.
+//! What a profile comes to, as it crosses the socket.
 
+use super::owner::Agent;
 use crate::{
     ipc::wire::{ClockStatus, Explanation, Step, ValueAt},
-    model::explain,
+    model::explain::{self, Facts},
+    report::Report,
 };
+
+impl Agent {
+    /// Explains a profile, or the profile of a cluster.
+    pub(super) fn explain(&self, name: &str) -> Result<Explanation, Report> {
+        let resolved = self.resolve(name)?;
+        let Some(known) = self.known.profile(&resolved.profile) else {
+            return Err(self.unknown(&resolved.profile));
+        };
+        let facts =
+            Facts { mfa_session: self.world.settings.mfa_session_duration, ..Facts::default() };
+        let chain = known.chain.as_ref();
+        let clocks = chain.map(|chain| self.clocks(chain)).unwrap_or_default();
+        let mut explanation =
+            explain::explain(self.known.files(), &resolved.profile, chain, &facts);
+        // What is wrong now, where nothing is wrong with the files.
+        explanation.report = explanation.report.or_else(|| self.view(&resolved.profile).report);
+        Ok(wire_explanation(explanation, resolved.cluster, clocks))
+    }
+}
 
 /// Returns an explanation for the wire, with what only the agent knows: the cluster that was named, and
 /// when what ends.
-pub fn wire_explanation(
+fn wire_explanation(
     explanation: explain::Explanation,
     cluster: Option<String>,
     clocks: Vec<ClockStatus>,

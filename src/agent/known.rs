@@ -136,6 +136,11 @@ impl Known {
         &self.reports
     }
 
+    /// Returns what the files say.
+    pub(super) fn files(&self) -> &AwsFiles {
+        &self.files
+    }
+
     /// Returns whether no profile is known at all.
     pub(super) fn is_empty(&self) -> bool {
         self.profiles.is_empty()

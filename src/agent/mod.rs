@@ -8,9 +8,10 @@ mod asks;
 mod callback;
 mod clocks;
 mod clusters;
+mod endpoint;
 mod ensure;
 mod event;
-pub mod explain;
+mod explain;
 mod flights;
 mod kept;
 mod known;
@@ -33,7 +34,7 @@ use interprocess::local_socket::tokio::Listener;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use self::{clusters::Clusters, event::Mailbox, owner::Agent};
+use self::{clusters::Clusters, endpoint::Endpoint, event::Mailbox, owner::Agent};
 use crate::{
     report::Report,
     store::{clusters as registry, state::State},
@@ -45,8 +46,9 @@ pub async fn run(world: World, listener: Listener, shutdown: CancellationToken) 
     let world = Arc::new(world);
     let (mut agent, mailbox, inbox) = wake(&world, &shutdown);
     agent.watches = watcher::watch(&world, &mailbox);
-    let server = server::serve(listener, world, mailbox, shutdown);
-    tokio::join!(agent.run(inbox), server);
+    let (endpoint, desk) = Endpoint::new(mailbox.clone(), endpoint::folder(&world.paths));
+    let server = server::serve(listener, world, mailbox, endpoint, shutdown.clone());
+    tokio::join!(agent.run(inbox), server, desk.run(shutdown));
 }
 
 /// Runs an agent for one client, which talks over `reader` and `writer`, until it hangs up.
@@ -58,7 +60,7 @@ where
     let world = Arc::new(world);
     let (agent, mailbox, inbox) = wake(&world, &shutdown);
     let talk = async {
-        if let Err(error) = server::talk(reader, writer, world, mailbox).await {
+        if let Err(error) = server::talk(reader, writer, world, mailbox, None).await {
             tracing::debug!(%error, "the client is gone");
         }
         shutdown.cancel();

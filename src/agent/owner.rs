@@ -240,6 +240,9 @@ impl Agent {
         );
         match event {
             Event::Credentials { ask, reply } => self.ask_credentials(&ask, reply),
+            Event::Explain { name, reply } => {
+                let _hung_up = reply.send(self.explain(&name));
+            }
             Event::Ends { name, reply } => {
                 let _hung_up = reply.send(self.ends(&name));
             }

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_a_form_that_all_accept() {
-        let vectors = include_str!("../../../tests/data/aws/timestamps.json");
+        let vectors = include_str!("../../tests/data/aws/timestamps.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let rows = vectors["rows"].as_array().unwrap();
         for row in rows {

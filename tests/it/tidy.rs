@@ -20,7 +20,10 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("world", &["clock", "config", "store", "aws", "notify", "pace", "model", "report"]),
     (
         "agent",
-        &["world", "clock", "config", "ipc", "store", "aws", "notify", "pace", "model", "report"],
+        &[
+            "world", "clock", "config", "ipc", "store", "aws", "notify", "pace", "platform",
+            "model", "report",
+        ],
     ),
     ("cli", &["ipc", "config", "model", "report"]),
     // The crate's root only lists the rooms.
@@ -40,6 +43,7 @@ const CRATES: [(&[&str], &[&str], &str); 8] = [
         "the client has no async runtime",
     ),
     (&["notify"], &["agent"], "only the agent watches files"),
+    (&["httparse"], &["agent"], "only the agent's endpoint is asked over HTTP"),
     (&["notify_rust"], &["notify"], "only `notify` talks to the desktop"),
     (&["zbus"], &["store"], "only `store` talks to the key store"),
     (&["clap", "clap_complete", "unicode_width"], &["cli"], "only `cli` talks to people"),

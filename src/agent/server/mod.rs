@@ -1,5 +1,7 @@
 //! The agent's side of the socket: one task a connection, limits on everything a peer controls.
 
+mod service;
+
 use std::{io, sync::Arc, time::Duration};
 
 use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
@@ -11,24 +13,22 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::service::Service;
+pub(super) use self::service::with_patience;
 use super::{
-    answers::{rfc3339, wire_credentials},
-    ensure,
-    event::{Ask, Event, LoginNews, Mailbox, Patience, Reply},
-    refresh::blocking,
+    endpoint::{Caller, Endpoint},
+    event::{Event, LoginNews, Mailbox, Reply},
 };
 use crate::{
-    aws::eks_token,
     ipc::{
         LONGEST_REQUEST, PROTOCOL,
         wire::{
-            AgentLine, CredentialsParams, Empty, Hello, Mirror, Notification, Request, RequestLine,
-            RpcError, SyncDone, Welcome, WireToken,
+            AgentLine, Empty, Hello, Notification, Request, RequestLine, RpcError, StatusParams,
+            Welcome,
         },
     },
-    model::{Credentials, session::SessionKey, text::printable_sentence, token},
+    model::{session::SessionKey, text::printable_sentence},
     report::{Code, Report},
-    store::mirror,
     world::World,
 };
 
@@ -40,16 +40,6 @@ const IDLE_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A peer that does not read its answer is left alone after this time.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long a question for credentials waits for AWS; SDKs give a `credential_process` some 20 s,
-/// people at a prompt less.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// How long a caller with a person at its terminal waits for a login that is under way.
-const LOGIN_PATIENCE: Duration = Duration::from_mins(2);
-
-/// A token is good for 15 minutes from the time it names.
-const MOST_SKEW: Duration = Duration::from_mins(15);
 
 /// Connections at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 512;
@@ -68,6 +58,7 @@ pub(super) async fn serve(
     listener: Listener,
     world: Arc<World>,
     mailbox: Mailbox,
+    endpoint: Endpoint,
     shutdown: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
@@ -91,13 +82,15 @@ pub(super) async fn serve(
             tracing::warn!("a connection of another user was refused");
             continue;
         }
+        let pid = stream.peer_creds().ok().and_then(|peer| peer.pid());
+        let caller = Caller::new(endpoint.clone(), pid);
         let (world, mailbox, shutdown) = (world.clone(), mailbox.clone(), shutdown.clone());
         connections.spawn(async move {
             let _place = place;
             let (reader, writer) = tokio::io::split(stream);
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                _ended = talk(reader, writer, world, mailbox) => {}
+                _ended = talk(reader, writer, world, mailbox, Some(caller)) => {}
             }
         });
     }
@@ -111,29 +104,20 @@ fn is_own_user(stream: &Stream) -> bool {
     stream.peer_creds().ok().and_then(|peer| peer.euid()) == Some(own)
 }
 
-/// Asks, waits as long as a caller can be kept waiting, and then takes the best there is.
-pub(super) async fn with_patience<T>(
-    mailbox: &Mailbox,
-    event: impl Fn(Patience, Reply<T>) -> Event,
-) -> Result<T, Report> {
-    match timeout(PATIENCE, mailbox.ask(|reply| event(Patience::Some, reply))).await {
-        Ok(answer) => answer,
-        Err(_) => mailbox.ask(|reply| event(Patience::None, reply)).await,
-    }
-}
-
-/// Talks to one peer until it hangs up or breaks the rules.
+/// Talks to one peer until it hangs up or breaks the rules. Without a `caller`, who it is is not known.
 pub(super) async fn talk<R, W>(
     reader: R,
     writer: W,
     world: Arc<World>,
     mailbox: Mailbox,
+    caller: Option<Caller>,
 ) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut peer = Peer { reader: BufReader::new(reader), writer, world, mailbox };
+    let service = Arc::new(Service { world, mailbox, caller });
+    let mut peer = Peer { reader: BufReader::new(reader), writer, service };
     if !peer.greet().await? {
         return Ok(());
     }
@@ -146,8 +130,7 @@ where
 struct Peer<R, W> {
     reader: BufReader<R>,
     writer: W,
-    world: Arc<World>,
-    mailbox: Mailbox,
+    service: Arc<Service>,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
@@ -205,182 +188,70 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             Ok(request) => request,
             Err((id, code, report)) => return self.fail(id, code, report).await,
         };
+        let service = self.service.clone();
         match request {
-            Request::Hello(_) => {
-                let report = bad_request("`hello` is said once");
-                self.fail(Some(id), code::INVALID_REQUEST, report).await
-            }
-            Request::Status(params) => {
-                let answer = self.ask(|reply| Event::Status { params, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::Subscribe(params) => {
-                // First, so that nothing is missed that changes after the answer.
-                let changes = self.ask(|reply| Event::Subscribe { reply }).await;
-                let answer = self.ask(|reply| Event::Status { params, reply }).await;
-                self.answer(id, answer).await?;
-                match changes {
-                    Ok(changes) => self.push_changes(changes).await,
-                    Err(_) => Ok(()),
-                }
-            }
+            Request::Hello(_) => self.refuse(id, "`hello` is said once").await,
+            Request::LoginCode(_) => self.refuse(id, "`login.code` answers `login.ask`").await,
+            Request::Subscribe(params) => self.subscribe(id, params).await,
             Request::LoginStart(params) => {
                 let (news, received) = mpsc::unbounded_channel();
-                self.mailbox.send(Event::Login { params, news });
+                service.mailbox.send(Event::Login { params, news });
                 self.tell_login(id, received).await
-            }
-            Request::Logout(params) => {
-                let answer = self.ask(|reply| Event::Logout { params, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::Credentials(params) => {
-                let answer = self.credentials(&params).await;
-                self.answer(id, answer.as_ref().map(wire_credentials).map_err(Clone::clone)).await
-            }
-            Request::Token(params) => {
-                let signer = with_patience(&self.mailbox, |patience, reply| Event::Signer {
-                    params: params.clone(),
-                    patience,
-                    reply,
-                })
-                .await;
-                let answer = signer.and_then(|signer| self.mint(&signer));
-                self.answer(id, answer).await
-            }
-            Request::Resolve(params) => {
-                let name = params.name;
-                let answer = self.ask(|reply| Event::Resolve { name, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::Use(params) => {
-                let answer = self.ask(|reply| Event::Use { params, reply }).await;
-                self.answer(id, answer).await
             }
             Request::Stop(_) => {
                 self.answer(id, Ok(Empty {})).await?;
-                self.mailbox.send(Event::Stop);
+                service.mailbox.send(Event::Stop);
                 Ok(())
             }
-            request => self.handle_more(id, request).await,
+            // Calls to AWS are large while they run: they get room of their own.
+            Request::Status(params) => self.tell(id, service.status(params)).await,
+            Request::Logout(params) => self.tell(id, service.logout(params)).await,
+            Request::Credentials(params) => self.tell(id, service.credentials(params)).await,
+            Request::Token(params) => self.tell(id, service.token(params)).await,
+            Request::Ensure(params) => self.tell(id, Box::pin(service.ensure(params))).await,
+            Request::Whoami(params) => self.tell(id, Box::pin(service.whoami(params))).await,
+            Request::Explain(params) => self.tell(id, service.explain(params)).await,
+            Request::EndpointOpen(params) => self.tell(id, service.open_endpoint(params)).await,
+            Request::Mirror(_) => self.tell(id, service.mirror()).await,
+            Request::ClusterAdd(params) => {
+                self.tell(id, Box::pin(service.add_cluster(params))).await
+            }
+            Request::ClusterRemove(params) => self.tell(id, service.remove_cluster(params)).await,
+            Request::ClusterSync(params) => {
+                self.tell(id, Box::pin(service.sync_clusters(params))).await
+            }
+            Request::Resolve(params) => self.tell(id, service.resolve(params)).await,
+            Request::Use(params) => self.tell(id, service.note_use(params)).await,
         }
     }
 
-    /// What is neither asked all day nor about the agent itself.
-    async fn handle_more(&mut self, id: u64, request: Request) -> io::Result<()> {
-        match request {
-            Request::ClusterAdd(params) => {
-                let errand = self.ask(|reply| Event::ClusterAdd { params, reply }).await;
-                let answer = match errand {
-                    Ok(errand) => errand.run(&self.world, &self.mailbox).await,
-                    Err(report) => Err(report),
-                };
-                self.answer(id, answer.map(|(status, _)| status)).await
-            }
-            Request::ClusterRemove(params) => {
-                let alias = params.alias;
-                let answer = self.ask(|reply| Event::ClusterRemove { alias, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::ClusterSync(params) => {
-                let alias = params.alias;
-                let errands = self.ask(|reply| Event::ClusterErrands { alias, reply }).await;
-                let answer = match errands {
-                    Ok(errands) => Ok(self.sync(errands).await),
-                    Err(report) => Err(report),
-                };
-                self.answer(id, answer).await
-            }
-            Request::LoginCode(_) => {
-                let report = bad_request("`login.code` answers `login.ask`");
-                self.fail(Some(id), code::INVALID_REQUEST, report).await
-            }
-            Request::Ensure(params) => {
-                let answer = ensure::ensure(&self.mailbox, &self.world, params).await;
-                self.answer(id, answer).await
-            }
-            Request::Whoami(params) => {
-                let answer = ensure::whoami(&self.mailbox, &self.world, params.name).await;
-                self.answer(id, answer).await
-            }
-            Request::Mirror(_) => {
-                let answer = self.mirror().await;
-                self.answer(id, answer).await
-            }
-            Request::Explain(_) | Request::EndpointOpen(_) => {
-                let report = bad_request("the method is not served yet");
-                self.fail(Some(id), code::UNKNOWN_METHOD, report).await
-            }
-            other => {
-                tracing::error!(request = ?other, "a request without an answer");
-                let report = bad_request("the method is not served");
-                self.fail(Some(id), code::UNKNOWN_METHOD, report).await
-            }
+    /// Answers with what comes of a question.
+    async fn tell<T: Serialize>(
+        &mut self,
+        id: u64,
+        answer: impl Future<Output = Result<T, Report>>,
+    ) -> io::Result<()> {
+        let answer = answer.await;
+        self.answer(id, answer).await
+    }
+
+    async fn refuse(&mut self, id: u64, what: &str) -> io::Result<()> {
+        self.fail(Some(id), code::INVALID_REQUEST, bad_request(what)).await
+    }
+
+    async fn subscribe(&mut self, id: u64, params: StatusParams) -> io::Result<()> {
+        // First, so that nothing is missed that changes after the answer.
+        let changes = self.ask(|reply| Event::Subscribe { reply }).await;
+        let answer = self.service.status(params).await;
+        self.answer(id, answer).await?;
+        match changes {
+            Ok(changes) => self.push_changes(changes).await,
+            Err(_) => Ok(()),
         }
     }
 
     async fn ask<T>(&self, event: impl FnOnce(Reply<T>) -> Event) -> Result<T, Report> {
-        self.mailbox.ask(event).await
-    }
-
-    async fn credentials(&self, params: &CredentialsParams) -> Result<Credentials, Report> {
-        let answer = with_patience(&self.mailbox, |patience, reply| Event::Credentials {
-            ask: Ask::new(&params.profile, patience),
-            reply,
-        })
-        .await;
-        let needs_person = answer
-            .as_ref()
-            .is_err_and(|report| matches!(report.code, Code::NeedsLogin | Code::NeedsMfa));
-        if !(needs_person && params.waits_for_login) {
-            return answer;
-        }
-        // Somebody may be logging in right now.
-        let ask = Ask::new(&params.profile, Patience::Login);
-        let waiting = self.ask(|reply| Event::Credentials { ask, reply });
-        timeout(LOGIN_PATIENCE, waiting).await.unwrap_or(answer)
-    }
-
-    /// Makes sure that the mirror config is there and true.
-    async fn mirror(&self) -> Result<Mirror, Report> {
-        let world = self.world.clone();
-        let refresh = move || mirror::refresh(&world.paths, &world.command);
-        let mirror = blocking(refresh).await.map_err(|trouble| trouble.report)??;
-        Ok(Mirror {
-            config: mirror.config.display().to_string(),
-            credentials: mirror.credentials.display().to_string(),
-        })
-    }
-
-    fn mint(&self, signer: &super::event::Signer) -> Result<WireToken, Report> {
-        if let Some(ahead) = self.world.aws.ahead().filter(|ahead| MOST_SKEW < ahead.unsigned_abs())
-        {
-            let side = if ahead.is_positive() { "ahead of" } else { "behind" };
-            let what = format!(
-                "this machine's clock is {} s {side} AWS's: the cluster would refuse every token",
-                ahead.unsigned_abs().as_secs()
-            );
-            return Err(Report::new(Code::Misconfigured, what, "set the clock, then try again"));
-        }
-        let now = self.world.aws.signing_time();
-        let minted = self
-            .world
-            .aws
-            .sts_endpoint(&signer.reach)
-            .and_then(|sts| eks_token::mint(&signer.credentials, &signer.cluster_id, &sts, now))
-            .map_err(|error| error.report(&signer.cluster_id))?;
-        // Signed by AWS's clock; whoever compares the end has only this machine's.
-        let end = token::ask_again_at(minted.signed_at, signer.credentials.expires_at);
-        let lifetime = end.duration_since(minted.signed_at);
-        let expires_at = self.world.clock.now().checked_add(lifetime).unwrap_or(end);
-        Ok(WireToken { token: minted.token.expose().to_owned(), expires_at: rfc3339(expires_at) })
-    }
-
-    async fn sync(&self, errands: Vec<super::clusters::Errand>) -> SyncDone {
-        let mut clusters = Vec::new();
-        for errand in errands {
-            clusters.push(errand.row(&self.world, &self.mailbox).await);
-        }
-        SyncDone { clusters }
+        self.service.mailbox.ask(event).await
     }
 
     /// Tells the peer of every change until it hangs up.
@@ -424,13 +295,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                         && let Some(key) = &asked_for
                     {
                         let key = SessionKey::clone(key);
-                        self.mailbox.send(Event::LoginCode { key, code: params.code });
+                        self.service.mailbox.send(Event::LoginCode { key, code: params.code });
                         self.answer(id, Ok(Empty {})).await?;
                         continue;
                     }
                     // Whatever else it says, or that it hangs up, ends its wait.
                     drop(news);
-                    self.mailbox.send(Event::LoginLeft);
+                    self.service.mailbox.send(Event::LoginLeft);
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
             };
