@@ -236,7 +236,12 @@ impl Agent {
         // A question changes nothing that somebody watches.
         self.is_news |= !matches!(
             event,
-            Event::Status { .. } | Event::Subscribe { .. } | Event::Resolve { .. }
+            Event::Status { .. }
+                | Event::Subscribe { .. }
+                | Event::Resolve { .. }
+                | Event::Ends { .. }
+                | Event::Explain { .. }
+                | Event::MirrorWritten(Ok(()))
         );
         match event {
             Event::Credentials { ask, reply } => self.ask_credentials(&ask, reply),

@@ -90,11 +90,6 @@ impl Agent {
     pub(super) fn identified(&mut self, identified: Identified) {
         let Identified { login, person, role } = identified;
         let root = SessionKey::Login(login.clone());
-        if let Some((spec, keys)) = role
-            && self.session(&spec).held.is_none()
-        {
-            self.hold(&spec.key, Fresh::Keys(keys));
-        }
         let earlier = self.earlier_person.get(&login).cloned();
         let what = format!("person {login}");
         if let Some(person) = &person {
@@ -112,6 +107,11 @@ impl Agent {
                     self.earlier_person.remove(&login);
                 }
             }
+        }
+        if let Some((spec, keys)) = role
+            && self.session(&spec).held.is_none()
+        {
+            self.hold(&spec.key, Fresh::Keys(keys));
         }
         self.login_identified(&root, person, earlier);
     }

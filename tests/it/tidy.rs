@@ -31,7 +31,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only some rooms may name, outside of tests.
-const CRATES: [(&[&str], &[&str], &str); 8] = [
+const CRATES: [(&[&str], &[&str], &str); 9] = [
     (
         &["aws_*", "rustls", "rustls_*", "hyper", "hyper_*", "http_body", "http_body_util"],
         &["aws"],

@@ -170,7 +170,7 @@ mod tests {
             let answer = of(&ProfileName::new("ci"), Ok(&lasting));
             let (status, body) = parts(&answer);
             assert_eq!(status, "409 Conflict");
-            assert_eq!(body["code"], "source-unsupported");
+            assert_eq!(body["code"], "misconfigured");
             let message = body["message"].as_str().unwrap();
             assert!(message.contains("run `eksd exec ci` without `--server`"), "{message}");
             assert!(!String::from_utf8_lossy(&answer).contains("secret/with"));

@@ -80,33 +80,16 @@ fn a_profile_that_only_yields_a_token_stays() {
 
 #[test]
 fn what_eksd_cannot_serve_stays_without_keys() {
-    let mfa = "[profile m]\nrole_arn = A\nsource_profile = keys\nmfa_serial = M\n";
+    let broken = "[profile m]\nrole_arn = A\nsource_profile = nobody\nexternal_id = E\n";
     let keys = "[profile keys]\naws_access_key_id = AKIA\naws_secret_access_key = SECRET\n";
     check(
-        &format!("{mfa}{keys}[profile w]\nrole_arn = A\nweb_identity_token_file = /t\n"),
-        "[m]\nmfa_serial = OTHER\n[x]\nregion = r\n",
+        &format!("{broken}{keys}[profile w]\nrole_arn = A\ncredential_source = Cloud\n"),
+        "[m]\nexternal_id = OTHER\n[x]\nregion = r\n",
         &format!(
-            "[profile m]\nmfa_serial = OTHER\nrole_arn = A\nsource_profile = keys\n[profile keys]\n{}\
-             [profile w]\nrole_arn = A\nweb_identity_token_file = /t\n\n[profile x]\nregion = r\n",
+            "[profile m]\nexternal_id = OTHER\nrole_arn = A\nsource_profile = nobody\n[profile keys]\n{}\
+             [profile w]\nrole_arn = A\ncredential_source = Cloud\n\n[profile x]\nregion = r\n",
             process("keys")
         ),
-    );
-    // Half of a pair of keys: eksd says so, and no tool goes on to the keys of the machine.
-    check(
-        "[profile half]\naws_secret_access_key = SECRET\n",
-        "[other]\naws_secret_access_key = SECRET\n",
-        &format!(
-            "[profile half]\n# eksd: lines about keys are left out here: a mirror holds no secret (1)\n{}\n\
-             [profile other]\n# eksd: the keys in ~/.aws/credentials are left out: a mirror holds no secret\n{}",
-            process("half"),
-            process("other")
-        ),
-    );
-    // It has a source beside the keys that are left out.
-    check(
-        "[profile p]\naws_access_key_id = AKIA\naws_secret_access_key = SECRET\ncredential_process = x\n",
-        "",
-        "[profile p]\n# eksd: lines about keys are left out here: a mirror holds no secret (2)\ncredential_process = x\n",
     );
 }
 
