@@ -3,6 +3,7 @@
 //! [`lifecycle`] is the program; [`run`] is the agent itself, with its edges, its listener and its end
 //! as parameters, so that tests call the same function.
 
+mod adopt;
 mod answers;
 mod asks;
 mod callback;
