@@ -17,6 +17,7 @@ use crate::control::{What, rejection};
 use crate::faults::Fault;
 use crate::script::{Mapped, Script};
 use crate::server::{Door, Shared};
+use crate::signin::{self, ConsoleLogin};
 use crate::tls::{Authority, service_names};
 use crate::totp::totp;
 use crate::web_identity;
@@ -284,6 +285,12 @@ impl Lab {
     /// The person refuses every pending device code; how many there were.
     pub fn deny_all(&self) -> usize {
         self.shared.world().decide(None, DeviceState::Denied)
+    }
+
+    /// Signs in to the console as `aws login` would, without a browser; none is
+    /// [`crate::Console::arn`]. The content goes into a file of `~/.aws/login/cache`.
+    pub fn console_login(&self, arn: Option<&str>) -> ConsoleLogin {
+        signin::log_in(&mut self.shared.world(), arn)
     }
 
     /// A token of the script's identity provider for a subject, good for some seconds from now:

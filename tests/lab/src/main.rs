@@ -46,7 +46,7 @@ enum Command {
     /// Talk to the control plane of the lab at `EKSD_LAB_URL`
     Ctl {
         /// state, calls or count (read without JSON); state, faults, approve, deny,
-        /// revoke, clock, reset, clusters, reject, map or `identity_token`
+        /// revoke, clock, reset, clusters, reject, map, console or `identity_token`
         verb: String,
         /// The body; `state` with one changes the script
         json: Option<String>,

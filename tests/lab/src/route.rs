@@ -5,10 +5,10 @@ use serde_json::json;
 use crate::calls::Call;
 use crate::http::{Answer, Fail, Request, decode};
 use crate::world::World;
-use crate::{kube, oidc, sts};
+use crate::{kube, oidc, signin, sts};
 
 /// Paths that one operation has to itself.
-const FIXED: [(&str, &str, &str); 11] = [
+const FIXED: [(&str, &str, &str); 14] = [
     ("/client/register", "oidc", "RegisterClient"),
     ("/device_authorization", "oidc", "StartDeviceAuthorization"),
     ("/token", "oidc", "CreateToken"),
@@ -20,6 +20,9 @@ const FIXED: [(&str, &str, &str); 11] = [
     ("/assignment/roles", "portal", "ListAccountRoles"),
     ("/logout", "portal", "Logout"),
     ("/clusters", "eks", "ListClusters"),
+    ("/v1/token", "signin", "CreateOAuth2Token"),
+    ("/v1/authorize", "signin", "ConsoleAuthorize"),
+    ("/v1/sessions/confirmation", "signin", "ConsoleConfirmation"),
 ];
 
 /// Starts the record of a call with all that the request itself tells. `cluster` is the ARN of
@@ -40,7 +43,7 @@ pub(crate) fn open_call(world: &World, cluster: Option<&str>, request: &Request)
     let (service, op) = operation(request);
     (call.service, call.op) = (service.into(), op);
     match call.op.as_str() {
-        "CreateToken" => {
+        "CreateToken" | "CreateOAuth2Token" => {
             let json = request.json();
             let grant = json["grantType"].as_str().and_then(|g| g.rsplit(':').next());
             call.grant = grant.map(String::from);
@@ -74,6 +77,11 @@ pub(crate) fn refuse(fail: &Fail, request: &Request, call: &mut Call) -> Answer 
             let error = oidc::oauth_error(&fail.code);
             let body = json!({"error": error, "error_description": fail.message});
             Answer::json(fail.status, &body).with("x-amzn-errortype", &fail.code)
+        }
+        "signin" => {
+            let (class, error) = signin::names(fail);
+            let body = json!({"error": error, "message": fail.message});
+            Answer::json(fail.status, &body).with("x-amzn-errortype", class)
         }
         _ => {
             let mut body = json!({"message": fail.message});

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::script_sources::WebIdentity;
+use crate::script_sources::{Console, WebIdentity};
 
 /// Everything that decides how the lab behaves. Read from JSON, a file may name only the keys
 /// that it changes; the rest is [`Script::default`].
@@ -42,6 +42,8 @@ pub struct Script {
     pub clusters: Vec<Cluster>,
     /// Whose tokens AssumeRoleWithWebIdentity takes.
     pub web_identity: WebIdentity,
+    /// The console sign-in behind `aws login`.
+    pub console: Console,
 }
 
 /// What the person in the browser does with a sign-in.
@@ -269,6 +271,7 @@ impl Default for Script {
             ],
             clusters: vec![cluster("demo", "111122223333"), cluster("prod", "444455556666")],
             web_identity: WebIdentity::default(),
+            console: Console::default(),
         }
     }
 }

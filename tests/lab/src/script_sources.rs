@@ -37,6 +37,26 @@ pub struct IdentityToken {
     pub rejected: bool,
 }
 
+/// The console sign-in behind `aws login` (service `signin`, operation CreateOAuth2Token).
+///
+/// Shapes and limits: the `signin` model of botocore 1.43 (`expiresIn` of at most 900 s); the
+/// lifetime of a sign-in is AWS's "up to 12 hours".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Console {
+    /// Who is signed in to the console in the browser: a user's, root's or role session's ARN.
+    pub arn: String,
+    /// Seconds that credentials last; more than 900 counts as 900.
+    pub credentials: i64,
+    /// Seconds that a sign-in can be refreshed.
+    pub session: i64,
+    /// A refresh token works once and is answered with a new one; using the old one again is
+    /// answered with `TOKEN_EXPIRED`.
+    pub rotate: bool,
+    /// Using a refresh token twice ends its whole sign-in.
+    pub reuse_ends: bool,
+}
+
 impl Default for WebIdentity {
     fn default() -> Self {
         Self {
@@ -44,6 +64,18 @@ impl Default for WebIdentity {
             secret: "lab-issuer-secret".into(),
             audience: "sts.amazonaws.com".into(),
             tokens: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            arn: "arn:aws:iam::111122223333:user/alice".into(),
+            credentials: 900,
+            session: 43_200,
+            rotate: true,
+            reuse_ends: false,
         }
     }
 }
