@@ -16,13 +16,15 @@ use tokio::sync::watch;
 pub struct Call {
     /// Unix milliseconds by the lab's clock, when the request was read.
     pub time_ms: i64,
-    /// `oidc`, `portal`, `sts`, `eks`, `signin` or `kube`.
+    /// `oidc`, `portal`, `sts`, `eks`, `signin`, `imds`, `container` or `kube`.
     pub service: String,
     /// The API's name of the operation (`GetRoleCredentials`); `Kube` for every request to a
     /// Kubernetes API server; `Authorize`, `Device`, `Start`, `ConsoleAuthorize` and
-    /// `ConsoleConfirmation` for the person's pages.
+    /// `ConsoleConfirmation` for the person's pages; `MetadataToken`, `MetadataRoles`,
+    /// `MetadataCredentials` and `Metadata` (the rest) for the metadata service of EC2;
+    /// `ContainerCredentials`.
     pub op: String,
-    /// GET or POST.
+    /// GET, POST or PUT.
     pub method: String,
     /// The path, without query.
     pub path: String,

@@ -28,6 +28,8 @@ pub enum What {
     Sessions,
     /// All console sign-ins: their refresh tokens.
     Consoles,
+    /// All tokens of the metadata service.
+    MetadataTokens,
     /// All of these, and everything that is half-way to being one.
     All,
 }
@@ -86,6 +88,9 @@ impl Shared {
         }
         if all || what == What::Consoles {
             world.consoles.clear();
+        }
+        if all || what == What::MetadataTokens {
+            world.metadata_tokens.clear();
         }
         if all {
             world.devices.clear();

@@ -299,6 +299,12 @@ impl Lab {
         web_identity::token(&self.shared.world(), subject, seconds)
     }
 
+    /// Where a container finds its credentials: for `AWS_CONTAINER_CREDENTIALS_FULL_URI`. The
+    /// path is that of one of [`Script::containers`].
+    pub fn container_url(&self, path: &str) -> String {
+        self.url() + path
+    }
+
     /// Makes tokens, registrations or credentials invalid.
     pub fn revoke(&self, what: What) {
         self.shared.revoke(what);

@@ -1,7 +1,7 @@
 //! Stands in for AWS and for an EKS cluster, on loopback.
 //!
-//! One process plays SSO OIDC, the SSO portal, STS, EKS, the sign-in service of `aws login`
-//! and, over TLS, a Kubernetes API
+//! One process plays SSO OIDC, the SSO portal, STS, EKS, the sign-in service of `aws login`, the
+//! metadata service of EC2, endpoints of container credentials and, over TLS, a Kubernetes API
 //! server for each cluster. It checks what the real services check (signatures, PKCE, proofs of
 //! possession, one-time tokens and codes, session limits, EKS bearer tokens), does what a
 //! [`Script`] says, fails on request ([`Fault`]) and records every call.
@@ -28,6 +28,7 @@ mod jwt;
 mod kube;
 mod kube_objects;
 mod lab;
+mod metadata;
 mod oidc;
 mod payload;
 mod portal;
@@ -48,6 +49,6 @@ pub use control::What;
 pub use faults::{Act, Fault};
 pub use lab::{Lab, Options};
 pub use script::{Account, Approval, Cluster, Lifetimes, Mapped, Mfa, Role, Script, User};
-pub use script_sources::{Console, IdentityToken, WebIdentity};
+pub use script_sources::{Console, Container, IdentityToken, Instance, WebIdentity};
 pub use signin::ConsoleLogin;
 pub use totp::totp;

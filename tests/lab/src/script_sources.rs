@@ -57,6 +57,36 @@ pub struct Console {
     pub reuse_ends: bool,
 }
 
+/// The EC2 instance whose metadata service the lab plays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Instance {
+    /// The instance's id: the session name of its role.
+    pub id: String,
+    /// The ARN of the role of the instance profile; none has no credentials (404).
+    pub role: Option<String>,
+    /// Seconds that credentials last.
+    pub credentials: i64,
+}
+
+/// An endpoint of container credentials: of ECS, or of the EKS Pod Identity agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Container {
+    /// The path on the lab's AWS port: for `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
+    pub path: String,
+    /// What the `Authorization` header must be; none asks for nothing.
+    pub authorization: Option<String>,
+    /// The ARN of the task's or pod's role.
+    pub role: String,
+    /// The session's name.
+    pub session: String,
+    /// Seconds that credentials last.
+    pub credentials: i64,
+    /// Whether the answer has an `AccountId`, as that of EKS has.
+    pub account_id: bool,
+}
+
 impl Default for WebIdentity {
     fn default() -> Self {
         Self {
@@ -77,5 +107,42 @@ impl Default for Console {
             rotate: true,
             reuse_ends: false,
         }
+    }
+}
+
+impl Default for Instance {
+    fn default() -> Self {
+        Self {
+            id: "i-0123456789abcdef0".into(),
+            role: Some("arn:aws:iam::111122223333:role/dev".into()),
+            credentials: 21_600,
+        }
+    }
+}
+
+impl Default for Container {
+    fn default() -> Self {
+        Self {
+            path: "/v2/credentials/lab".into(),
+            authorization: None,
+            role: "arn:aws:iam::111122223333:role/dev".into(),
+            session: "task".into(),
+            credentials: 21_600,
+            account_id: false,
+        }
+    }
+}
+
+impl Container {
+    /// The two that the default script has: a task of ECS, and a pod of EKS with its token.
+    pub(crate) fn seed() -> Vec<Self> {
+        let pod = Self {
+            path: "/v1/credentials".into(),
+            authorization: Some("lab-pod-token".into()),
+            session: "eks-demo-web".into(),
+            account_id: true,
+            ..Self::default()
+        };
+        vec![Self::default(), pod]
     }
 }

@@ -27,7 +27,7 @@ use crate::http::{Answer, Fail, Request, hex, random};
 use crate::payload::{Part, Payload};
 use crate::tls::Authority;
 use crate::world::World;
-use crate::{kube, oidc, portal, route, signin, sts};
+use crate::{kube, metadata, oidc, portal, route, signin, sts};
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -268,6 +268,11 @@ fn perform(shared: &Shared, door: &Door, request: &Request, call: &mut Call) -> 
         (_, "oidc") => oidc::serve(&mut world, &op, request),
         (_, "portal") => portal::serve(&mut world, &op, request, call),
         (_, "signin") => signin::serve(&mut world, &op, request, call),
+        (_, "imds") => metadata::serve(&mut world, &op, request, call),
+        (_, "container") => route::container(&world.script, &request.path)
+            .cloned()
+            .ok_or_else(|| Fail::new(404, "NotFound", "no such endpoint"))
+            .and_then(|container| metadata::container(&mut world, &container, request, call)),
         (_, "eks") => eks::serve(&mut world, &op, request, call, |arn| shared.place(arn)),
         _ => sts::serve(&mut world, &op, request, call),
     };

@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) console_codes: HashMap<String, ConsoleCode>,
     /// The `jti` of every DPoP proof so far.
     pub(crate) proofs: HashSet<String>,
+    /// Tokens of the metadata service, with their end.
+    pub(crate) metadata_tokens: HashMap<String, i64>,
     used_codes: HashSet<(String, i64)>,
     signins: u64,
 }
@@ -175,6 +177,7 @@ impl World {
             consoles: HashMap::new(),
             console_codes: HashMap::new(),
             proofs: HashSet::new(),
+            metadata_tokens: HashMap::new(),
             used_codes: HashSet::new(),
             signins: 0,
         }
