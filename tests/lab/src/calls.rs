@@ -55,6 +55,8 @@ pub struct Call {
     pub presigned: bool,
     /// Why a Kubernetes API server or the sign-in service turned the caller away.
     pub why: Option<String>,
+    /// A limit of the script was exceeded: see [`crate::Script::limits`].
+    pub throttled: bool,
     /// `RoleSessionName` of an assumed role.
     pub session_name: Option<String>,
     /// `DurationSeconds`, as it was asked for.
@@ -146,6 +148,12 @@ impl CallLog {
 
     pub(crate) fn count(&self, op: &str) -> usize {
         count(&self.lock(), op)
+    }
+
+    pub(crate) fn throttled(&self, service: &str) -> usize {
+        let calls = self.lock();
+        let of = |call: &&Call| call.throttled && (call.service == service || service == "*");
+        calls.iter().filter(of).count()
     }
 
     pub(crate) fn wait(&self, deadline: Duration, mut done: impl FnMut(&[Call]) -> bool) -> bool {

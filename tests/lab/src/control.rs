@@ -171,6 +171,10 @@ pub(crate) fn serve(shared: &Arc<Shared>, verb: &str, request: &Request) -> Answ
                 Answer::json(200, &json!(calls))
             }
             "count" => Answer::json(200, &json!({"count": shared.calls.count(op.unwrap_or("*"))})),
+            "throttled" => {
+                let service = params.filled("service").unwrap_or("*");
+                Answer::json(200, &json!({"count": shared.calls.throttled(service)}))
+            }
             _ => Answer::json(404, &json!({"error": format!("no such page: {verb}")})),
         };
     }

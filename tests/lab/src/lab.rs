@@ -198,6 +198,11 @@ impl Lab {
         self.shared.calls.count(op)
     }
 
+    /// How many calls of a service (as in [`Call::service`]; `*` is all) a limit turned away.
+    pub fn throttled(&self, service: &str) -> usize {
+        self.shared.calls.throttled(service)
+    }
+
     /// Forgets the calls so far; one that is open is not seen again.
     pub fn forget_calls(&self) {
         self.shared.calls.clear();

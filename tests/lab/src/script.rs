@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::script_sources::{Console, Container, Instance, WebIdentity};
+use crate::script_sources::{Console, Container, Instance, Limit, WebIdentity};
 
 /// Everything that decides how the lab behaves. Read from JSON, a file may name only the keys
 /// that it changes; the rest is [`Script::default`].
@@ -48,6 +48,8 @@ pub struct Script {
     pub instance: Option<Instance>,
     /// Endpoints of container credentials.
     pub containers: Vec<Container>,
+    /// Limits by service or operation, as in [`crate::Call::service`] and [`crate::Call::op`].
+    pub limits: BTreeMap<String, Limit>,
 }
 
 /// What the person in the browser does with a sign-in.
@@ -278,6 +280,7 @@ impl Default for Script {
             console: Console::default(),
             instance: None,
             containers: Container::seed(),
+            limits: BTreeMap::new(),
         }
     }
 }

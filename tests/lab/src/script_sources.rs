@@ -1,5 +1,5 @@
-//! What the lab plays of the places that hand out credentials besides the portal and IAM users.
-//! As data, like the rest of the script.
+//! What the lab plays of the places that hand out credentials besides the portal and IAM users,
+//! and of the limits that services put on their callers. As data, like the rest of the script.
 
 use std::collections::BTreeMap;
 
@@ -85,6 +85,19 @@ pub struct Container {
     pub credentials: i64,
     /// Whether the answer has an `AccountId`, as that of EKS has.
     pub account_id: bool,
+}
+
+/// How many calls a service takes: a bucket of `burst` tokens that fills by the lab's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Tokens that come back each second; with a frozen clock none do.
+    pub per_second: u32,
+    /// The most tokens that there are, and those that there are at first.
+    pub burst: u32,
+    /// The `Retry-After` of a refusal, in seconds.
+    #[serde(default)]
+    pub retry_after: Option<u64>,
 }
 
 impl Default for WebIdentity {

@@ -27,7 +27,7 @@ use crate::http::{Answer, Fail, Request, hex, random};
 use crate::payload::{Part, Payload};
 use crate::tls::Authority;
 use crate::world::World;
-use crate::{kube, metadata, oidc, portal, route, signin, sts};
+use crate::{kube, limits, metadata, oidc, portal, route, signin, sts};
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -188,12 +188,14 @@ async fn respond(
         route::open_call(&world, cluster, &request)
     };
     let number = shared.calls.begin(call.clone());
-    let fault = faults::take(
-        &mut shared.world().faults,
-        &call.op,
-        call.grant.as_deref(),
-        call.cluster.as_deref(),
-    );
+    let (limited, fault) = meet(&shared, &call);
+    if let Some(fail) = limited {
+        call.throttled = true;
+        let answer = route::refuse(&fail, &request, &mut call);
+        call.status = Some(answer.status);
+        shared.calls.finish(number, &call);
+        return Ok(whole(&shared, answer, Part::All));
+    }
     call.fault = fault.as_ref().map(|f| f.act.name().into());
     if let Some(delay) = fault.as_ref().map(|f| f.delay_ms).filter(|ms| *ms > 0) {
         tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -244,6 +246,16 @@ async fn read(door: &Door, incoming: hyper::Request<Incoming>) -> io::Result<Req
         headers: head.headers,
         body,
     })
+}
+
+/// What stands between a call and its service: a limit that is used up, or else a fault.
+fn meet(shared: &Shared, call: &Call) -> (Option<Fail>, Option<Fault>) {
+    let mut world = shared.world();
+    if let Err(fail) = limits::take(&mut world, &call.service, &call.op) {
+        return (Some(fail), None);
+    }
+    let (grant, cluster) = (call.grant.as_deref(), call.cluster.as_deref());
+    (None, faults::take(&mut world.faults, &call.op, grant, cluster))
 }
 
 /// Lets the service answer.

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::clock::Clock;
 use crate::faults::Fault;
 use crate::http::{Fail, random, word};
+use crate::limits::Bucket;
 use crate::script::{Script, User};
 use crate::totp;
 
@@ -31,6 +32,7 @@ pub(crate) struct World {
     pub(crate) proofs: HashSet<String>,
     /// Tokens of the metadata service, with their end.
     pub(crate) metadata_tokens: HashMap<String, i64>,
+    pub(crate) buckets: HashMap<String, Bucket>,
     used_codes: HashSet<(String, i64)>,
     signins: u64,
 }
@@ -178,6 +180,7 @@ impl World {
             console_codes: HashMap::new(),
             proofs: HashSet::new(),
             metadata_tokens: HashMap::new(),
+            buckets: HashMap::new(),
             used_codes: HashSet::new(),
             signins: 0,
         }
