@@ -1,7 +1,9 @@
 //! Stands in for AWS and for an EKS cluster, on loopback.
 //!
-//! One process plays SSO OIDC, the SSO portal, STS, EKS and, over TLS, a Kubernetes API
-//! server for each cluster. It checks what the real services check (signatures, PKCE, one-time tokens and codes, session limits, EKS bearer tokens), does what a
+//! One process plays SSO OIDC, the SSO portal, STS, EKS, the sign-in service of `aws login`, the
+//! metadata service of EC2, endpoints of container credentials and, over TLS, a Kubernetes API
+//! server for each cluster. It checks what the real services check (signatures, PKCE, proofs of
+//! possession, one-time tokens and codes, session limits, EKS bearer tokens), does what a
 //! [`Script`] says, fails on request ([`Fault`]) and records every call.
 //!
 //! ```
@@ -17,6 +19,7 @@ mod assume;
 mod calls;
 mod clock;
 mod control;
+mod dpop;
 mod eks;
 mod eks_token;
 mod faults;
@@ -25,6 +28,8 @@ mod jwt;
 mod kube;
 mod kube_objects;
 mod lab;
+mod limits;
+mod metadata;
 mod oidc;
 mod payload;
 mod portal;
@@ -32,6 +37,7 @@ mod route;
 mod script;
 mod script_sources;
 mod server;
+mod signin;
 mod sigv4;
 mod sts;
 mod tls;
@@ -44,5 +50,6 @@ pub use control::What;
 pub use faults::{Act, Fault};
 pub use lab::{Lab, Options};
 pub use script::{Account, Approval, Cluster, Lifetimes, Mapped, Mfa, Role, Script, User};
-pub use script_sources::{IdentityToken, WebIdentity};
+pub use script_sources::{Console, Container, IdentityToken, Instance, Limit, WebIdentity};
+pub use signin::ConsoleLogin;
 pub use totp::totp;

@@ -41,7 +41,8 @@ pub(crate) fn oauth_error(code: &str) -> &'static str {
     }
 }
 
-fn text<'a>(body: &'a Value, key: &str) -> &'a str {
+/// A field of a body, empty if it is absent or no text.
+pub(crate) fn text<'a>(body: &'a Value, key: &str) -> &'a str {
     body[key].as_str().unwrap_or_default()
 }
 
@@ -164,7 +165,7 @@ fn device_page(world: &mut World, params: &Params) -> Answer {
 }
 
 /// A loopback URL without its port (RFC 8252: any port will do), or nothing for other URLs.
-fn bare_loopback(url: &str) -> Option<String> {
+pub(crate) fn bare_loopback(url: &str) -> Option<String> {
     let rest = url.strip_prefix("http://")?;
     let (place, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     let host = if let Some(end) = place.find(']') {

@@ -4,11 +4,13 @@ use serde_json::json;
 
 use crate::calls::Call;
 use crate::http::{Answer, Fail, Request, decode};
+use crate::script::Script;
+use crate::script_sources::Container;
 use crate::world::World;
-use crate::{kube, oidc, sts};
+use crate::{kube, metadata, oidc, signin, sts};
 
 /// Paths that one operation has to itself.
-const FIXED: [(&str, &str, &str); 11] = [
+const FIXED: [(&str, &str, &str); 14] = [
     ("/client/register", "oidc", "RegisterClient"),
     ("/device_authorization", "oidc", "StartDeviceAuthorization"),
     ("/token", "oidc", "CreateToken"),
@@ -20,6 +22,9 @@ const FIXED: [(&str, &str, &str); 11] = [
     ("/assignment/roles", "portal", "ListAccountRoles"),
     ("/logout", "portal", "Logout"),
     ("/clusters", "eks", "ListClusters"),
+    ("/v1/token", "signin", "CreateOAuth2Token"),
+    ("/v1/authorize", "signin", "ConsoleAuthorize"),
+    ("/v1/sessions/confirmation", "signin", "ConsoleConfirmation"),
 ];
 
 /// Starts the record of a call with all that the request itself tells. `cluster` is the ARN of
@@ -37,10 +42,10 @@ pub(crate) fn open_call(world: &World, cluster: Option<&str>, request: &Request)
         call.cluster = arn.rsplit('/').next().map(String::from);
         return call;
     }
-    let (service, op) = operation(request);
+    let (service, op) = operation(world, request);
     (call.service, call.op) = (service.into(), op);
     match call.op.as_str() {
-        "CreateToken" => {
+        "CreateToken" | "CreateOAuth2Token" => {
             let json = request.json();
             let grant = json["grantType"].as_str().and_then(|g| g.rsplit(':').next());
             call.grant = grant.map(String::from);
@@ -53,7 +58,7 @@ pub(crate) fn open_call(world: &World, cluster: Option<&str>, request: &Request)
     call
 }
 
-fn operation(request: &Request) -> (&'static str, String) {
+fn operation(world: &World, request: &Request) -> (&'static str, String) {
     let path = request.path.as_str();
     if let Some((_, service, op)) = FIXED.iter().find(|(fixed, ..)| *fixed == path) {
         return (service, (*op).into());
@@ -61,7 +66,18 @@ fn operation(request: &Request) -> (&'static str, String) {
     if path.starts_with("/clusters/") {
         return ("eks", "DescribeCluster".into());
     }
+    if let Some(op) = metadata::operation(path) {
+        return ("imds", op.into());
+    }
+    if container(&world.script, path).is_some() {
+        return ("container", "ContainerCredentials".into());
+    }
     ("sts", request.params().filled("Action").unwrap_or("MissingAction").into())
+}
+
+/// The endpoint of container credentials at a path.
+pub(crate) fn container<'a>(script: &'a Script, path: &str) -> Option<&'a Container> {
+    script.containers.iter().find(|c| c.path == path)
 }
 
 /// Puts an error in the words of the service that was called.
@@ -70,10 +86,20 @@ pub(crate) fn refuse(fail: &Fail, request: &Request, call: &mut Call) -> Answer 
     let answer = match call.service.as_str() {
         "sts" => sts::error(fail, request),
         "kube" => kube::status(fail.status, kube::reason(fail.status), &fail.message, None),
+        "imds" => metadata::error(fail),
         "oidc" => {
             let error = oidc::oauth_error(&fail.code);
             let body = json!({"error": error, "error_description": fail.message});
             Answer::json(fail.status, &body).with("x-amzn-errortype", &fail.code)
+        }
+        "signin" => {
+            let (class, error) = signin::names(fail);
+            let body = json!({"error": error, "message": fail.message});
+            Answer::json(fail.status, &body).with("x-amzn-errortype", class)
+        }
+        "container" => {
+            let body = json!({"code": fail.code, "message": fail.message});
+            Answer::json(fail.status, &body)
         }
         _ => {
             let mut body = json!({"message": fail.message});

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::script_sources::WebIdentity;
+use crate::script_sources::{Console, Container, Instance, Limit, WebIdentity};
 
 /// Everything that decides how the lab behaves. Read from JSON, a file may name only the keys
 /// that it changes; the rest is [`Script::default`].
@@ -42,6 +42,14 @@ pub struct Script {
     pub clusters: Vec<Cluster>,
     /// Whose tokens AssumeRoleWithWebIdentity takes.
     pub web_identity: WebIdentity,
+    /// The console sign-in behind `aws login`.
+    pub console: Console,
+    /// The instance that the lab is the metadata service of; none is not on EC2.
+    pub instance: Option<Instance>,
+    /// Endpoints of container credentials.
+    pub containers: Vec<Container>,
+    /// Limits by service or operation, as in [`crate::Call::service`] and [`crate::Call::op`].
+    pub limits: BTreeMap<String, Limit>,
 }
 
 /// What the person in the browser does with a sign-in.
@@ -269,6 +277,10 @@ impl Default for Script {
             ],
             clusters: vec![cluster("demo", "111122223333"), cluster("prod", "444455556666")],
             web_identity: WebIdentity::default(),
+            console: Console::default(),
+            instance: None,
+            containers: Container::seed(),
+            limits: BTreeMap::new(),
         }
     }
 }

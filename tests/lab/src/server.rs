@@ -27,7 +27,7 @@ use crate::http::{Answer, Fail, Request, hex, random};
 use crate::payload::{Part, Payload};
 use crate::tls::Authority;
 use crate::world::World;
-use crate::{kube, oidc, portal, route, sts};
+use crate::{kube, limits, metadata, oidc, portal, route, signin, sts};
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -188,12 +188,14 @@ async fn respond(
         route::open_call(&world, cluster, &request)
     };
     let number = shared.calls.begin(call.clone());
-    let fault = faults::take(
-        &mut shared.world().faults,
-        &call.op,
-        call.grant.as_deref(),
-        call.cluster.as_deref(),
-    );
+    let (limited, fault) = meet(&shared, &call);
+    if let Some(fail) = limited {
+        call.throttled = true;
+        let answer = route::refuse(&fail, &request, &mut call);
+        call.status = Some(answer.status);
+        shared.calls.finish(number, &call);
+        return Ok(whole(&shared, answer, Part::All));
+    }
     call.fault = fault.as_ref().map(|f| f.act.name().into());
     if let Some(delay) = fault.as_ref().map(|f| f.delay_ms).filter(|ms| *ms > 0) {
         tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -246,6 +248,16 @@ async fn read(door: &Door, incoming: hyper::Request<Incoming>) -> io::Result<Req
     })
 }
 
+/// What stands between a call and its service: a limit that is used up, or else a fault.
+fn meet(shared: &Shared, call: &Call) -> (Option<Fail>, Option<Fault>) {
+    let mut world = shared.world();
+    if let Err(fail) = limits::take(&mut world, &call.service, &call.op) {
+        return (Some(fail), None);
+    }
+    let (grant, cluster) = (call.grant.as_deref(), call.cluster.as_deref());
+    (None, faults::take(&mut world.faults, &call.op, grant, cluster))
+}
+
 /// Lets the service answer.
 fn perform(shared: &Shared, door: &Door, request: &Request, call: &mut Call) -> Answer {
     let op = call.op.clone();
@@ -267,6 +279,12 @@ fn perform(shared: &Shared, door: &Door, request: &Request, call: &mut Call) -> 
         }
         (_, "oidc") => oidc::serve(&mut world, &op, request),
         (_, "portal") => portal::serve(&mut world, &op, request, call),
+        (_, "signin") => signin::serve(&mut world, &op, request, call),
+        (_, "imds") => metadata::serve(&mut world, &op, request, call),
+        (_, "container") => route::container(&world.script, &request.path)
+            .cloned()
+            .ok_or_else(|| Fail::new(404, "NotFound", "no such endpoint"))
+            .and_then(|container| metadata::container(&mut world, &container, request, call)),
         (_, "eks") => eks::serve(&mut world, &op, request, call, |arn| shared.place(arn)),
         _ => sts::serve(&mut world, &op, request, call),
     };

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::clock::Clock;
 use crate::faults::Fault;
 use crate::http::{Fail, random, word};
+use crate::limits::Bucket;
 use crate::script::{Script, User};
 use crate::totp;
 
@@ -24,6 +25,14 @@ pub(crate) struct World {
     pub(crate) refresh: HashMap<String, Refresh>,
     pub(crate) sessions: HashMap<String, Session>,
     pub(crate) faults: Vec<Fault>,
+    /// Console sign-ins by refresh token.
+    pub(crate) consoles: HashMap<String, ConsoleRefresh>,
+    pub(crate) console_codes: HashMap<String, ConsoleCode>,
+    /// The `jti` of every DPoP proof so far.
+    pub(crate) proofs: HashSet<String>,
+    /// Tokens of the metadata service, with their end.
+    pub(crate) metadata_tokens: HashMap<String, i64>,
+    pub(crate) buckets: HashMap<String, Bucket>,
     used_codes: HashSet<(String, i64)>,
     signins: u64,
 }
@@ -83,6 +92,28 @@ pub(crate) struct SignIn {
     pub(crate) number: u64,
     pub(crate) person: String,
     pub(crate) ends_ms: i64,
+}
+
+/// An authorization code of the console sign-in.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsoleCode {
+    pub(crate) client: String,
+    pub(crate) redirect: String,
+    pub(crate) challenge: String,
+    pub(crate) arn: String,
+    pub(crate) expires_ms: i64,
+}
+
+/// A refresh token of the console sign-in.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsoleRefresh {
+    pub(crate) client: String,
+    /// The thumbprint (RFC 7638) of the key that proofs must be signed with.
+    pub(crate) key: String,
+    pub(crate) arn: String,
+    pub(crate) number: u64,
+    pub(crate) ends_ms: i64,
+    pub(crate) used: bool,
 }
 
 /// An access token.
@@ -145,6 +176,11 @@ impl World {
             refresh: HashMap::new(),
             sessions: HashMap::new(),
             faults: Vec::new(),
+            consoles: HashMap::new(),
+            console_codes: HashMap::new(),
+            proofs: HashSet::new(),
+            metadata_tokens: HashMap::new(),
+            buckets: HashMap::new(),
             used_codes: HashSet::new(),
             signins: 0,
         }
@@ -160,9 +196,14 @@ impl World {
 
     /// A new sign-in of a person, as long as the script says.
     pub(crate) fn sign_in(&mut self, person: String) -> SignIn {
-        self.signins += 1;
         let ends_ms = self.now_ms() + self.script.lifetimes.session * 1000;
-        SignIn { number: self.signins, person, ends_ms }
+        SignIn { number: self.next_sign_in(), person, ends_ms }
+    }
+
+    /// The number of a new sign-in, at the portal or at the console.
+    pub(crate) fn next_sign_in(&mut self) -> u64 {
+        self.signins += 1;
+        self.signins
     }
 
     /// Ends every token of a sign-in.

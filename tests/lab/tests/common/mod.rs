@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod person;
+pub(crate) mod proof;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
