@@ -174,7 +174,7 @@ pub(super) enum Event {
     /// AWS was given an MFA code.
     CodeTried(Box<CodeTried>),
     /// AWS was asked who logged in.
-    Identified(Box<Identified>),
+    Identified(Identified),
     /// The key store answered.
     StoreAnswered { key: SessionKey, answer: Answer },
     /// The mirror config was written, or could not be.

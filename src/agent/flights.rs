@@ -105,7 +105,10 @@ impl Agent {
         }
         match result {
             Ok(fresh) => self.hold(key, fresh),
-            Err(trouble) => self.refresh_failed(key, trouble),
+            Err(trouble) => {
+                self.refresh_failed(key, trouble);
+                self.witness_failed(key);
+            }
         }
         self.resume_logins(key);
     }

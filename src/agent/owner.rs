@@ -268,7 +268,7 @@ impl Agent {
             Event::LoginOpened { key, open } => self.logins.opened(&key, open),
             Event::LoginCode { key, code } => self.try_code(&key, code.expose()),
             Event::CodeTried(tried) => self.code_tried(*tried),
-            Event::Identified(identified) => self.identified(*identified),
+            Event::Identified(identified) => self.identified(identified),
             Event::StoreAnswered { key, answer } => self.store_answered(&key, answer),
             Event::MirrorWritten(result) => {
                 match result {

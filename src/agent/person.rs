@@ -1,24 +1,18 @@
 //! Who logged in: asked of AWS once for each login, so that another person on the same start URL is
 //! never taken for the one before without a word.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use super::{
-    event::{Event, Fresh},
-    owner::{Agent, Held},
-};
+use super::{event::Event, owner::Agent};
 use crate::{
     model::{
-        Credentials, LoginKey, Reach, Secret, SsoLogin,
-        session::{Recipe, SessionKey, Spec},
+        Credentials, LoginKey, Reach,
+        session::{SessionKey, Spec},
         text::printable,
     },
     report::{Code, Report},
     world::World,
 };
-
-/// A login is over when this is: who it was is worth a moment, not more.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What AWS said about a login.
 #[derive(Debug)]
@@ -27,27 +21,16 @@ pub(super) struct Identified {
     login: LoginKey,
     /// Who, where AWS could be asked.
     person: Option<String>,
-    /// Role credentials that were fetched on the way, and whose.
-    role: Option<(Spec, Credentials)>,
 }
 
 impl Agent {
-    /// Asks who just logged in, with the role of `name` or of a profile in use. Returns whether there
-    /// is a role to ask with; the login then ends with [`Event::Identified`].
-    pub(super) fn identify(&mut self, login: &SsoLogin, name: Option<&str>) -> bool {
-        let root = SessionKey::Login(login.key.clone());
-        let Some(Held::Token(token)) = self.vault.get(&root) else { return false };
-        let Some(role) = self.role_under(&root, name) else { return false };
-        let errand =
-            Errand { login: login.clone(), access_token: token.access_token.clone(), role };
-        let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
-        self.workers.spawn(async move {
-            let key = errand.login.key.clone();
-            let found = tokio::time::timeout(PATIENCE, errand.run(&world)).await;
-            let nobody = Identified { login: key, person: None, role: None };
-            mailbox.send(Event::Identified(Box::new(found.unwrap_or(nobody))));
-        });
-        true
+    /// Finds out who just logged in, by the role of `name` or of a profile in use. Returns the role, if
+    /// there is one: its keys tell.
+    pub(super) fn identify(&mut self, root: &SessionKey, name: Option<&str>) -> Option<SessionKey> {
+        let role = self.role_under(root, name)?;
+        self.session(&role);
+        self.begin_refresh(&role.key);
+        Some(role.key)
     }
 
     fn role_under(&self, root: &SessionKey, name: Option<&str>) -> Option<Spec> {
@@ -64,7 +47,7 @@ impl Agent {
         named.or_else(warm).cloned()
     }
 
-    /// The first role credentials of a login that somebody else made tell who it was.
+    /// The first role credentials of a login tell who it was.
     pub(super) fn identify_by(&mut self, key: &SessionKey, keys: &Credentials) {
         let SessionKey::SsoRole { login, .. } = key else { return };
         if self.memory.person.contains_key(login) || !self.unidentified.remove(login) {
@@ -75,7 +58,7 @@ impl Agent {
         let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
         self.workers.spawn(async move {
             let person = who(&world, &reach, &keys).await;
-            mailbox.send(Event::Identified(Box::new(Identified { login, person, role: None })));
+            mailbox.send(Event::Identified(Identified { login, person }));
         });
     }
 
@@ -88,7 +71,7 @@ impl Agent {
     }
 
     pub(super) fn identified(&mut self, identified: Identified) {
-        let Identified { login, person, role } = identified;
+        let Identified { login, person } = identified;
         let root = SessionKey::Login(login.clone());
         let earlier = self.earlier_person.get(&login).cloned();
         let what = format!("person {login}");
@@ -108,11 +91,6 @@ impl Agent {
                 }
             }
         }
-        if let Some((spec, keys)) = role
-            && self.session(&spec).held.is_none()
-        {
-            self.hold(&spec.key, Fresh::Keys(keys));
-        }
         self.login_identified(&root, person, earlier);
     }
 }
@@ -131,31 +109,6 @@ fn another(login: &LoginKey, earlier: &str, person: &str) -> Report {
     )
 }
 
-/// One question.
-struct Errand {
-    login: SsoLogin,
-    access_token: Secret,
-    role: Spec,
-}
-
-impl Errand {
-    async fn run(self, world: &Arc<World>) -> Identified {
-        let mut found = Identified { login: self.login.key.clone(), person: None, role: None };
-        let SessionKey::SsoRole { account_id, role_name, .. } = &self.role.key else {
-            return found;
-        };
-        let reach = &self.login.reach;
-        world.pace.wait().await;
-        let keys =
-            world.aws.role_credentials(reach, &self.access_token, account_id, role_name).await;
-        // Whoever needs the role hears why it cannot be had.
-        let Ok(keys) = keys else { return found };
-        found.person = who(world, reach, &keys).await;
-        found.role = Some((self.role, keys));
-        found
-    }
-}
-
 /// Returns who AWS says the keys belong to: the name of the role's session, which Identity Center
 /// sets to the user's name (IAM Identity Center User Guide, "Understanding sign-in events").
 async fn who(world: &Arc<World>, reach: &Reach, keys: &Credentials) -> Option<String> {
@@ -166,13 +119,5 @@ async fn who(world: &Arc<World>, reach: &Reach, keys: &Credentials) -> Option<St
             tracing::debug!(%error, "who logged in is not known");
             None
         }
-    }
-}
-
-/// Returns the sign-in of a root session.
-pub(super) fn sso_login(root: &Spec) -> Option<&SsoLogin> {
-    match &root.recipe {
-        Recipe::Login(login) => Some(login),
-        _ => None,
     }
 }

@@ -8,6 +8,7 @@
 
 mod clients;
 mod counts;
+mod crowds;
 mod exec_plugin;
 #[cfg(target_os = "linux")]
 mod fake_keyring;

@@ -18,7 +18,6 @@ use super::{
     answers::rfc3339,
     event::{CodeWanted, Fresh, LoginNews},
     owner::{Agent, Held},
-    person::sso_login,
 };
 use crate::{
     ipc::wire::{LoginAsk, LoginConsole, LoginDone, LoginOpen, LoginParams},
@@ -51,6 +50,8 @@ struct Flight {
     refusals: u32,
     /// What the person named, for the question who they are.
     name: Option<String>,
+    /// The role whose keys tell that.
+    witness: Option<SessionKey>,
 }
 
 /// What a login waits for.
@@ -68,7 +69,7 @@ enum Stage {
 
 impl Flight {
     fn new(stage: Stage, waiter: UnboundedSender<LoginNews>, task: Option<AbortHandle>) -> Self {
-        Self { stage, waiters: vec![waiter], task, refusals: 0, name: None }
+        Self { stage, waiters: vec![waiter], task, refusals: 0, name: None, witness: None }
     }
 
     /// Tells those whom the stage concerns.
@@ -358,13 +359,24 @@ impl Agent {
             flight.stage = Stage::Busy;
             flight.name.clone()
         });
-        if let Some(login) = sso_login(&root)
-            && self.identify(login, name.as_deref())
+        if key.as_login().is_some()
+            && let Some(witness) = self.identify(key, name.as_deref())
+            && let Some(flight) = self.logins.flights.get_mut(key)
         {
+            flight.witness = Some(witness);
             return;
         }
         let done = self.login_done(&root, false);
         self.logins.over(key, &Ok(done));
+    }
+
+    /// The role that would have told who logged in cannot be had.
+    pub(super) fn witness_failed(&mut self, role: &SessionKey) {
+        let waiting = self.logins.flights.iter();
+        let waiting = waiting.filter(|(_, flight)| flight.witness.as_ref() == Some(role));
+        for key in waiting.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.login_identified(&key, None, None);
+        }
     }
 
     /// Ends a login that waited for the answer who it was.
@@ -375,9 +387,7 @@ impl Agent {
         earlier: Option<String>,
     ) {
         let Some(root) = self.sessions.get(key).map(|session| session.spec.clone()) else { return };
-        let is_waiting =
-            |flight: &Flight| matches!(flight.stage, Stage::Busy) && flight.task.is_none();
-        if self.logins.flights.get(key).is_some_and(is_waiting) {
+        if self.logins.flights.get(key).is_some_and(|flight| flight.witness.is_some()) {
             let was_person = earlier.filter(|earlier| person.as_ref() != Some(earlier));
             let was_person = was_person.filter(|_| person.is_some());
             let done = LoginDone { person, was_person, ..self.login_done(&root, false) };
