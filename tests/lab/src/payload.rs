@@ -14,6 +14,8 @@ pub(crate) enum Part {
     All,
     /// The first half; then the connection is closed.
     HalfThenEnd,
+    /// The first half; then the connection stays open and silent.
+    HalfThenNothing,
 }
 
 /// A body, on its way.
@@ -47,6 +49,8 @@ impl Body for Payload {
         }
         match self.part {
             Part::All => Poll::Ready(None),
+            // Whoever drops the connection drops this.
+            Part::HalfThenNothing => Poll::Pending,
             Part::HalfThenEnd if !self.flushed => {
                 // One turn of waiting lets the half that was given reach the socket.
                 self.flushed = true;

@@ -216,8 +216,7 @@ async fn respond(
             let fail = Fail { retry_after: *retry_after, ..Fail::new(*status, code, message) };
             route::refuse(&fail, &request, &mut call)
         }
-        Some(Act::Html) => Answer::html(200, "<html><title>Wi-Fi sign-in</title></html>"),
-        _ => perform(&shared, &door, &request, &mut call),
+        act => answer(&shared, &door, &request, &mut call, act.as_ref()),
     };
     if matches!(act, Some(Act::DropAfter)) {
         shared.calls.finish(number, &call);
@@ -227,6 +226,7 @@ async fn respond(
     shared.calls.finish(number, &call);
     let part = match act {
         Some(Act::Half) => Part::HalfThenEnd,
+        Some(Act::StallHalf) => Part::HalfThenNothing,
         _ => Part::All,
     };
     Ok(whole(&shared, answer, part))
@@ -256,6 +256,24 @@ fn meet(shared: &Shared, call: &Call) -> (Option<Fail>, Option<Fault>) {
     }
     let (grant, cluster) = (call.grant.as_deref(), call.cluster.as_deref());
     (None, faults::take(&mut world.faults, &call.op, grant, cluster))
+}
+
+/// The answer of the service, or what a fault makes of it.
+fn answer(
+    shared: &Shared,
+    door: &Door,
+    request: &Request,
+    call: &mut Call,
+    act: Option<&Act>,
+) -> Answer {
+    if let Some(answer) = act.and_then(Act::instead) {
+        return answer;
+    }
+    let mut answer = perform(shared, door, request, call);
+    if let Some(act) = act {
+        act.spoil(&mut answer, shared.world().now());
+    }
+    answer
 }
 
 /// Lets the service answer.
@@ -295,7 +313,7 @@ fn perform(shared: &Shared, door: &Door, request: &Request, call: &mut Call) -> 
 fn whole(shared: &Shared, answer: Answer, part: Part) -> hyper::Response<Payload> {
     let mut builder = hyper::Response::builder()
         .status(answer.status)
-        .header("content-type", answer.kind)
+        .header("content-type", answer.kind.as_ref())
         .header("content-length", answer.body.len())
         .header("date", http_date(shared.world().now()))
         .header("x-amzn-requestid", hex(&random::<16>()));
