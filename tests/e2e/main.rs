@@ -8,6 +8,7 @@
 
 mod clients;
 mod counts;
+mod endpoint;
 mod exec_plugin;
 mod faults;
 mod herd;
