@@ -9,6 +9,7 @@
 mod clients;
 mod counts;
 mod crowds;
+mod endpoint;
 mod exec_plugin;
 #[cfg(target_os = "linux")]
 mod fake_keyring;

@@ -30,11 +30,16 @@ struct Issued<'a> {
     account_id: Option<&'a str>,
 }
 
-/// An error as the SDKs read it; of those tried, botocore shows it.
+/// An error as the SDKs read it: botocore shows all of it, the SDK for JS (3.972) the fields with a
+/// capital, those for Java and Go the others, and the one for Rust none.
 #[derive(Serialize)]
 struct Failed<'a> {
     code: Code,
     message: &'a str,
+    #[serde(rename = "Code")]
+    code_for_js: Code,
+    #[serde(rename = "Message")]
+    message_for_js: &'a str,
 }
 
 /// Returns the answer to whoever is not served.
@@ -88,13 +93,19 @@ pub(super) fn lasting(profile: &ProfileName) -> Report {
 
 fn failed(report: &Report) -> Answer {
     let message = format!("{}: {}", report.what, report.fix);
-    let failed = Failed { code: report.code, message: &message };
+    let failed = Failed {
+        code: report.code,
+        message: &message,
+        code_for_js: report.code,
+        message_for_js: &message,
+    };
     let body = serde_json::to_vec(&failed).unwrap_or_default();
     whole(status(report.code), &body)
 }
 
 /// Trying again helps with a 503, and all SDKs do; with a 409 (RFC 9110 section 15.5.10) somebody has
-/// to do something first, and the SDKs for Rust, Java and Go say so at once.
+/// to do something first, and the SDKs for Rust, Java and Go say so at once. Of the two, the one for
+/// JS shows what a 409 says.
 fn status(code: Code) -> &'static str {
     match code {
         Code::Unreachable
@@ -194,6 +205,7 @@ mod tests {
             assert_eq!(status, expected, "{code:?}");
             assert_eq!(body["message"], "it \"ended\": run `eksd login dev`");
             assert_eq!(body["code"], serde_json::to_value(code).unwrap());
+            assert_eq!((&body["Code"], &body["Message"]), (&body["code"], &body["message"]));
         }
         assert_eq!(parts(&refused()).0, "403 Forbidden");
     }

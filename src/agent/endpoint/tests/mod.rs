@@ -1,5 +1,7 @@
 //! The endpoint over real connections, with a mailbox that the test answers.
 
+mod rust_sdk;
+
 use std::{
     path::Path,
     process::{Child, Command},
@@ -387,7 +389,7 @@ async fn an_answer_comes_within_a_second() {
     let (status, body) = given.ask().await;
     let took = began.elapsed();
     assert_eq!(status, 503, "{body}");
-    assert_eq!(body, r#"{"code":"unreachable","message":"AWS has not answered yet: try again"}"#);
+    assert!(body.contains("AWS has not answered yet: try again"), "{body}");
     assert!(PATIENCE <= took && took < Duration::from_secs(1), "{took:?}");
     let asked = bench.asked.lock().unwrap().clone();
     let patience: Vec<Patience> = asked.iter().map(|(_, patience)| *patience).collect();
