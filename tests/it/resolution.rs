@@ -4,7 +4,8 @@
 use eksd::{
     config::aws_files,
     model::{
-        AwsFiles, Credentials, Secret,
+        AwsFiles, Credentials, Secret, chain,
+        explain::{Facts, explain},
         readers::{Reader, container, ignored, way},
     },
 };
@@ -58,6 +59,13 @@ struct Row {
     config: String,
     /// In the words of the vectors, and the way: AWS CLI, JavaScript, Rust.
     ways: [(&'static str, &'static str); 3],
+    /// How a note of `eksd explain` on it goes; empty where there is none.
+    note: &'static str,
+}
+
+/// What `eksd explain` says beside the chain.
+fn notes(files: &AwsFiles) -> Vec<String> {
+    explain(files, "p", chain::resolve(files, "p").as_ref(), &Facts::default()).notes
 }
 
 fn resolution() -> Vec<Row> {
@@ -70,6 +78,7 @@ fn resolution() -> Vec<Row> {
             case: "static keys and credential_process in one [profile] of the config file",
             config: format!("[profile p]\n{KEYS}credential_process = x\n"),
             ways: [("process", "Process of p"), ("static", "Keys of p"), ("process", "Process of p")],
+            note: "programs disagree about `p`: the AWS CLI and Rust SDK take what `credential_process` prints",
         },
         Row {
             case: "role_arn with source_profile = itself and static keys in it",
@@ -79,6 +88,7 @@ fn resolution() -> Vec<Row> {
                 ("same", "Keys of p > role of p"),
                 ("same", "Keys of p > role of p"),
             ],
+            note: "",
         },
         Row {
             case: "a -> b -> a through source_profile",
@@ -89,6 +99,7 @@ fn resolution() -> Vec<Row> {
                 ("error, cycle detected", circle),
                 ("error CredentialLoop", circle),
             ],
+            note: "",
         },
         Row {
             case: "sso_session and an equal sso_start_url in the profile",
@@ -102,6 +113,7 @@ fn resolution() -> Vec<Row> {
                     "refused: `sso_start_url` may only stand in the `[sso-session]`",
                 ),
             ],
+            note: "the Rust SDK refuses it: `sso_start_url` may only stand in",
         },
         Row {
             case: "role_arn + mfa_serial, no terminal",
@@ -114,6 +126,7 @@ fn resolution() -> Vec<Row> {
                     role,
                 ),
             ],
+            note: "the Rust SDK ignores `mfa_serial` and calls without a code",
         },
         Row {
             case: "role_arn + duration_seconds = 900",
@@ -123,6 +136,7 @@ fn resolution() -> Vec<Row> {
                 ("sends it, 3600 when the key is absent (by reading)", role),
                 ("ignores the key, sends no DurationSeconds", role),
             ],
+            note: "the Rust SDK ignores `duration_seconds`; the Go SDK does up to 15 minutes",
         },
         Row {
             case: "credential_process with Expiration ending in UTC",
@@ -132,6 +146,7 @@ fn resolution() -> Vec<Row> {
                 ("credentials with an invalid Date", "Process of p"),
                 ("error", "Process of p"),
             ],
+            note: "a time that ends in `UTC` is an error for the Rust and Go SDKs and no date for the",
         },
     ]
 }
@@ -146,6 +161,12 @@ fn every_row_of_the_resolution_vectors() {
     for (vector, row) in vectors.iter().zip(cases) {
         assert_eq!(vector["case"], row.case);
         let files = files(&row.config, "");
+        let said = notes(&files);
+        if row.note.is_empty() {
+            assert_eq!(said, [""; 0], "{}", row.case);
+        } else {
+            assert!(said.iter().any(|note| note.contains(row.note)), "{}: {said:#?}", row.case);
+        }
         for ((column, reader), (words, expected)) in readers.into_iter().zip(row.ways) {
             assert_eq!(vector[column], words, "{}", row.case);
             let found = shown(reader, &files, "p");

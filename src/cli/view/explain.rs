@@ -67,7 +67,10 @@ impl Text<'_> {
         if !self.out.is_empty() {
             self.out.push('\n');
         }
-        self.out.push_str(&Style::Bold.paint(title, self.page.colour));
+        let start = self.out.len();
+        self.wrap("", "  ", title);
+        let title = self.out.split_off(start);
+        self.out.push_str(&Style::Bold.paint(title.trim_end(), self.page.colour));
         self.out.push('\n');
     }
 
@@ -187,7 +190,21 @@ mod tests {
 
     #[test]
     fn nothing_can_draw_on_the_terminal() {
-        insta::assert_snapshot!(explanation(&hostile(), &page(80)), @"");
+        insta::assert_snapshot!(explanation(&hostile(), &page(80)), @r"
+        cluster a?[2J?b, profile a?[2J?b
+          1. a?[2J?b (a?[2J?b)
+             - a?[2J?b
+
+        limit
+          a?[2J?b
+
+        [a?[2J?b]
+          a?[2J?b = a?[2J?b (a?[2J?b)
+            - does not count: a?[2J?b
+
+        notes
+          - a?[2J?b
+        ");
     }
 
     #[test]

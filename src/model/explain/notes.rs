@@ -113,7 +113,11 @@ fn disagreement(files: &AwsFiles, path: &Path<'_>, chain: Option<&Chain>) -> Opt
             [] => String::new(),
         })
         .collect();
-    Some(format!("programs disagree about `{name}`: {}", said.join("; ")))
+    let own = match (way(Reader::AwsCli, files, name.as_str())?, chain) {
+        (Ok(way), Some(_)) if way.kind != Kind::Nothing => "; eksd does as the AWS CLI",
+        _ => "",
+    };
+    Some(format!("programs disagree about `{name}`: {}{own}", said.join("; ")))
 }
 
 /// Keys of the credentials file beside something else that the profile says.
