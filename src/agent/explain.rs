@@ -28,7 +28,7 @@ impl Agent {
 
 /// Returns an explanation for the wire, with what only the agent knows: the cluster that was named, and
 /// when what ends.
-fn wire_explanation(
+pub fn wire_explanation(
     explanation: explain::Explanation,
     cluster: Option<String>,
     clocks: Vec<ClockStatus>,

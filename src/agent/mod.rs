@@ -12,7 +12,7 @@ mod clusters;
 mod endpoint;
 mod ensure;
 mod event;
-mod explain;
+pub mod explain;
 mod flights;
 mod kept;
 mod known;

@@ -57,6 +57,15 @@ variables! {
     /// `1`: never start or ask an agent.
     eksd_no_agent: String = "EKSD_NO_AGENT";
 
+    /// The AWS config file that the person had before `AWS_CONFIG_FILE` named the mirror.
+    eksd_aws_config_file: PathBuf = "EKSD_AWS_CONFIG_FILE";
+    /// The same for the credentials file.
+    eksd_aws_shared_credentials_file: PathBuf = "EKSD_AWS_SHARED_CREDENTIALS_FILE";
+    /// Set by `eksd exec` for what it runs: what was named there.
+    eksd_exec: String = "EKSD_EXEC";
+    /// Set by the agent for the programs that it runs: the profiles that they run for, one a line.
+    eksd_profile_chain: String = "EKSD_PROFILE_CHAIN";
+
     /// What kubectl reads; tells which cluster a shell uses.
     kubeconfig: OsString = "KUBECONFIG";
 
@@ -120,6 +129,12 @@ variables! {
     browser: OsString = "BROWSER";
     /// Set in WSL: the desktop, and its browser, are Windows'.
     wsl_interop: OsString = "WSL_INTEROP";
+    /// Set in WSL, also where Windows' programs cannot be started.
+    wsl_distro_name: OsString = "WSL_DISTRO_NAME";
+    /// Set in tmux, which hands on what it knows.
+    tmux: OsString = "TMUX";
+    /// Set in screen, which does not.
+    sty: OsString = "STY";
     /// The person's name.
     user: String = "USER" or "LOGNAME";
 }

@@ -1,9 +1,8 @@
 //! `eksd explain`: what a profile comes to, what limits it, and what shadows what.
 
-use clap::Args;
-
 use crate::{
     cli::{
+        args::ExplainArgs,
         door::{self, ANSWER_LIMIT, Call, Wish},
         exit::Done,
         now, output,
@@ -14,16 +13,6 @@ use crate::{
     model::explain::{self, Shell},
     report::{Code, Report},
 };
-
-/// `eksd explain`.
-#[derive(Debug, Default, Args)]
-pub struct ExplainArgs {
-    /// A profile or cluster; else `AWS_PROFILE`, else `default`
-    pub name: Option<String>,
-    /// Print JSON, documented in docs/protocol.md
-    #[arg(long)]
-    pub json: bool,
-}
 
 /// Runs `eksd explain`. Fails as the profile does, after everything was said.
 pub fn run(call: &Call, args: &ExplainArgs) -> Done {
