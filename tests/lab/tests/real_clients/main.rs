@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::fs;
