@@ -27,13 +27,14 @@ pub(super) fn powershell_word(value: &str) -> String {
 
 /// Returns `value` as every reader of `.env` files reads it; `None` where they disagree. Docker takes
 /// all behind the `=` as it is, quotes too, so that only what needs none is the same for all; in
-/// single quotes the rest is the same for Compose and the libraries, but for quotes and backslashes.
+/// single quotes the rest is the same for Compose and the libraries, but for quotes, backslashes and
+/// `$`, which python-dotenv and dotenv-expand expand there too.
 pub(super) fn dotenv_value(value: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./+=:@%,".contains(c);
     if value.chars().all(is_plain) {
         return Some(value.to_owned());
     }
-    let is_quotable = |c: char| !c.is_control() && c != '\'' && c != '\\';
+    let is_quotable = |c: char| !c.is_control() && !['\'', '\\', '$'].contains(&c);
     value.chars().all(is_quotable).then(|| format!("'{value}'"))
 }
 
@@ -176,7 +177,7 @@ mod tests {
         }
     }
 
-    /// What python-dotenv 1.x reads back as it was; `docker run --env-file` those without quotes.
+    /// What python-dotenv 1.x and dotenv 18 (npm) read back as it was.
     #[test]
     fn dotenv_values() {
         for (value, expected) in [
@@ -184,7 +185,8 @@ mod tests {
             ("wJalr/UtnFEMI+K7MDENG==", Some("wJalr/UtnFEMI+K7MDENG==")),
             ("2026-11-24T15:00:00Z", Some("2026-11-24T15:00:00Z")),
             ("/home/ann b/x", Some("'/home/ann b/x'")),
-            ("a#b $c `d` \"e\" !", Some("'a#b $c `d` \"e\" !'")),
+            ("a#b `d` \"e\" !", Some("'a#b `d` \"e\" !'")),
+            ("${HOME} x", None),
             ("é", Some("'é'")),
             ("it's", None),
             ("a\\b", None),

@@ -5,6 +5,7 @@
 mod chains;
 mod client_is_small;
 mod deps;
+mod exec;
 mod explain;
 mod protocol;
 mod readme;

@@ -86,7 +86,7 @@ fn not_for_dotenv(name: &str) -> Report {
         format!("`{name}` cannot be written so that every reader of env files reads the same");
     let fix = "use `--format json`, or `eksd exec`";
     Report::new(Code::Usage, what, fix)
-        .because("its value holds a quote, a backslash or a line end")
+        .because("its value holds a quote, a dollar sign, a backslash or a line end")
 }
 
 fn json(change: &Change) -> String {
