@@ -57,6 +57,10 @@ variables! {
     /// `1`: never start or ask an agent.
     eksd_no_agent: String = "EKSD_NO_AGENT";
 
+    /// Set for a helper program: the profile whose credentials it is to bring. Whoever it asks for the
+    /// same profile refuses.
+    eksd_profile_chain: String = "EKSD_PROFILE_CHAIN";
+
     /// What kubectl reads; tells which cluster a shell uses.
     kubeconfig: OsString = "KUBECONFIG";
 
@@ -120,6 +124,25 @@ variables! {
     browser: OsString = "BROWSER";
     /// Set in WSL: the desktop, and its browser, are Windows'.
     wsl_interop: OsString = "WSL_INTEROP";
+    /// The language; for helper programs, as all to the end of this block.
+    lang: String = "LANG";
+    /// The language, whatever else is set.
+    lc_all: String = "LC_ALL";
+    /// The encoding of text.
+    lc_ctype: String = "LC_CTYPE";
+    /// The language of messages.
+    lc_messages: String = "LC_MESSAGES";
+    /// Folder for temporary files.
+    tmpdir: PathBuf = "TMPDIR";
+    /// Socket of the SSH agent.
+    ssh_auth_sock: PathBuf = "SSH_AUTH_SOCK";
+    /// Folder of `GnuPG`.
+    gnupghome: PathBuf = "GNUPGHOME";
+    /// The session's bus, with the keyring on it.
+    dbus_session_bus_address: String = "DBUS_SESSION_BUS_ADDRESS";
+    /// The cookie of the X11 display.
+    xauthority: PathBuf = "XAUTHORITY";
+
     /// The person's name.
     user: String = "USER" or "LOGNAME";
 }
