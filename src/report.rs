@@ -33,6 +33,8 @@ pub enum Code {
     AccessDenied,
     /// AWS refused the request for another reason.
     AwsRefused,
+    /// A program that was to bring credentials or a code failed.
+    ProgramFailed,
     /// `DescribeCluster` found nothing of that name in that region.
     ClusterNotFound,
     /// The cluster exists but cannot be used now (being created, deleted, failed).

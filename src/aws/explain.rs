@@ -1,6 +1,6 @@
 //! How failures of AWS calls are told to people.
 
-use super::{AwsError, Class, Kind};
+use super::{AwsError, Class, Kind, web_identity};
 use crate::{
     model::text::printable,
     report::{Code, Report},
@@ -108,6 +108,12 @@ impl AwsError {
                 format!("the login for `{shown}` was denied"),
                 format!("run `eksd login {shown}` and allow the access that the page asks for"),
             ),
+            Kind::CredentialsExpired if self.operation == web_identity::OPERATION => (
+                Code::Expired,
+                format!("the web identity token of `{shown}` has ended"),
+                "have a new token put into the file that `web_identity_token_file` names; eksd reads it again by itself"
+                    .to_owned(),
+            ),
             Kind::CredentialsExpired => {
                 (Code::Expired, format!("the credentials of `{shown}` have ended"), login)
             }
@@ -144,10 +150,10 @@ impl AwsError {
             Kind::AccessDenied => (
                 Code::AccessDenied,
                 format!("AWS denied {} for `{shown}`", self.operation),
-                if self.operation == "AssumeRole" {
-                    "check that the role exists and that its trust policy lets this caller in; if it asks for MFA, set `mfa_serial`, for an external id, `external_id`".to_owned()
-                } else {
-                    format!("check role, trust policy and permissions; `eksd status {shown} --verbose` names the role")
+                match self.operation {
+                    "AssumeRole" => "check that the role exists and that its trust policy lets this caller in; if it asks for MFA, set `mfa_serial`, for an external id, `external_id`".to_owned(),
+                    web_identity::OPERATION => "check that the role exists and that its trust policy names the issuer, audience and subject of the token".to_owned(),
+                    _ => format!("check role, trust policy and permissions; `eksd status {shown} --verbose` names the role"),
                 },
             ),
             Kind::RegionDisabled => (

@@ -30,7 +30,9 @@ pub mod pkce;
 mod sso;
 mod sso_oidc;
 mod sts;
+mod token_file;
 mod trust;
+mod web_identity;
 
 #[cfg(test)]
 mod tests;
@@ -40,3 +42,4 @@ pub use eks_token::{Minted, StsEndpoint};
 pub use error::{AwsError, Class, Kind};
 pub use sso_oidc::{DeviceAuthorization, Grant, TokenRequest};
 pub use sts::CallerIdentity;
+pub use web_identity::web_identity_token;

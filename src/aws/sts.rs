@@ -21,7 +21,7 @@ use crate::model::{
 
 /// The least and most that `AssumeRole` takes for `DurationSeconds` (STS API).
 const SHORTEST: u32 = 900;
-const LONGEST: u32 = 43_200;
+pub(super) const LONGEST: u32 = 43_200;
 
 /// What a role assumed with temporary keys gets at most (IAM User Guide, "Role chaining").
 const LONGEST_CHAINED: u32 = 3600;
@@ -74,7 +74,7 @@ impl Aws {
         secrets.extend(terms.external_id.as_deref());
         secrets.extend(code.map(|(_, code)| digits(code)));
         let call = self.call(OPERATION, Service::Sts, &hop.reach, secrets).await?;
-        let duration = duration(terms.duration_seconds, credentials.are_temporary());
+        let longest = if credentials.are_temporary() { LONGEST_CHAINED } else { LONGEST };
         let transitive = Some(terms.transitive_tags.clone()).filter(|keys| !keys.is_empty());
         let sent = sts(&call, credentials)
             .assume_role()
@@ -83,7 +83,7 @@ impl Aws {
                 terms.session_name.clone().unwrap_or_else(|| session_name_of(session_name)),
             )
             .set_external_id(terms.external_id.clone())
-            .set_duration_seconds(duration.and_then(|seconds| i32::try_from(seconds).ok()))
+            .set_duration_seconds(duration(terms.duration_seconds, longest))
             .set_source_identity(terms.source_identity.clone())
             .set_tags(tags(&call, &terms.tags)?)
             .set_transitive_tag_keys(transitive)
@@ -157,7 +157,7 @@ impl Aws {
 }
 
 /// Reads the credentials of an answer.
-fn keys(
+pub(super) fn keys(
     call: &Call<'_>,
     keys: Option<aws_sdk_sts::types::Credentials>,
     account_id: Option<String>,
@@ -174,7 +174,7 @@ fn keys(
 }
 
 /// Returns the account in an ARN.
-fn account_of(arn: &str) -> Option<String> {
+pub(super) fn account_of(arn: &str) -> Option<String> {
     arn.split(':').nth(4).filter(|account| !account.is_empty()).map(str::to_owned)
 }
 
@@ -255,13 +255,13 @@ pub(super) fn for_sdk(credentials: &Credentials) -> SdkCredentials {
     )
 }
 
-fn duration(configured: Option<u32>, is_chained: bool) -> Option<u32> {
-    let longest = if is_chained { LONGEST_CHAINED } else { LONGEST };
-    configured.map(|seconds| seconds.clamp(SHORTEST, longest))
+/// Returns the seconds to ask for, where any are configured: within what AWS takes.
+pub(super) fn duration(configured: Option<u32>, longest: u32) -> Option<i32> {
+    configured.and_then(|seconds| i32::try_from(seconds.clamp(SHORTEST, longest)).ok())
 }
 
 /// Makes a session name of a text: `[\w+=,.@-]{2,64}` (STS API, `RoleSessionName`).
-fn session_name_of(text: &str) -> String {
+pub(super) fn session_name_of(text: &str) -> String {
     let mut name: String = text
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) { c } else { '-' })
@@ -279,16 +279,16 @@ mod tests {
 
     #[test]
     fn durations_stay_within_what_aws_takes() {
-        for (configured, is_chained, expected) in [
-            (None, false, None),
-            (None, true, None),
-            (Some(60), false, Some(900)),
-            (Some(7200), false, Some(7200)),
-            (Some(7200), true, Some(3600)),
-            (Some(1800), true, Some(1800)),
-            (Some(999_999), false, Some(43_200)),
+        for (configured, longest, expected) in [
+            (None, LONGEST, None),
+            (None, LONGEST_CHAINED, None),
+            (Some(60), LONGEST, Some(900)),
+            (Some(7200), LONGEST, Some(7200)),
+            (Some(7200), LONGEST_CHAINED, Some(3600)),
+            (Some(1800), LONGEST_CHAINED, Some(1800)),
+            (Some(u32::MAX), LONGEST, Some(43_200)),
         ] {
-            assert_eq!(duration(configured, is_chained), expected);
+            assert_eq!(duration(configured, longest), expected);
         }
     }
 

@@ -135,6 +135,25 @@ variables! {
     tmux: OsString = "TMUX";
     /// Set in screen, which does not.
     sty: OsString = "STY";
+    /// The language; for helper programs, as all to the end of this block.
+    lang: String = "LANG";
+    /// The language, whatever else is set.
+    lc_all: String = "LC_ALL";
+    /// The encoding of text.
+    lc_ctype: String = "LC_CTYPE";
+    /// The language of messages.
+    lc_messages: String = "LC_MESSAGES";
+    /// Folder for temporary files.
+    tmpdir: PathBuf = "TMPDIR";
+    /// Socket of the SSH agent.
+    ssh_auth_sock: PathBuf = "SSH_AUTH_SOCK";
+    /// Folder of `GnuPG`.
+    gnupghome: PathBuf = "GNUPGHOME";
+    /// The session's bus, with the keyring on it.
+    dbus_session_bus_address: String = "DBUS_SESSION_BUS_ADDRESS";
+    /// The cookie of the X11 display.
+    xauthority: PathBuf = "XAUTHORITY";
+
     /// The person's name.
     user: String = "USER" or "LOGNAME";
 }

@@ -13,6 +13,7 @@ mod requests;
 mod sealed;
 mod server;
 mod transport;
+mod web_identity;
 
 use std::time::Duration;
 
