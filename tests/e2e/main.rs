@@ -9,10 +9,14 @@
 mod clients;
 mod counts;
 mod exec_plugin;
+#[cfg(target_os = "linux")]
+mod fake_keyring;
 mod faults;
 mod herd;
 mod home;
 mod intruders;
+#[cfg(target_os = "linux")]
+mod keyrings;
 mod kills;
 mod main_job;
 mod notices;

@@ -12,8 +12,10 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     let package = match name {
         "aws" => "awscli (pip install 'awscli<2' boto3)",
         "setpriv" | "unshare" | "mount" => "util-linux",
-        "dbus-daemon" | "dbus-run-session" => "dbus",
+        "dbus-daemon" | "dbus-monitor" | "dbus-run-session" | "dbus-send" => "dbus",
         "notify-send" => "libnotify-bin",
+        "gnome-keyring-daemon" => "gnome-keyring",
+        "secret-tool" => "libsecret-tools",
         "Xvfb" => "xvfb",
         "dunstctl" => "dunst",
         other => other,
