@@ -12,6 +12,7 @@ use crate::{
     config::{Env, Paths, Settings},
     notify::{Desktop, Notifier, Silent},
     pace::Pace,
+    program,
     report::{Code, Report},
     store::{
         keyring::{Keyring, Limits},
@@ -42,6 +43,8 @@ pub struct World {
     pub settings: Settings,
     /// The token cache shared with the AWS tools.
     pub sso_cache: SsoCache,
+    /// What programs of the person see of the environment.
+    pub helpers: program::Environment,
     /// The system's key store.
     pub keyring: Keyring,
     /// The desktop.
@@ -80,6 +83,7 @@ impl World {
             Life::Once => Ok(Keyring::off()),
         };
         Ok(Self {
+            helpers: program::Environment::of(env, &paths),
             keyring: keyring.unwrap_or_else(|_| Keyring::off()),
             clock: Arc::new(SystemClock),
             aws,

@@ -11,14 +11,19 @@ use super::{
 use crate::{
     aws::{AwsError, Class, Kind, TokenRequest},
     model::{
-        Credentials, LoginKey, MfaDevice, RoleHop, Secret, SsoLogin, SsoToken,
+        Credentials, LoginKey, MfaDevice, Process, ProfileName, RoleHop, Secret, SsoLogin,
+        SsoToken,
         session::{FailureClass, MfaRecipe, Recipe, Session, SessionKey, Spec, Trouble},
         text::printable,
     },
+    program::{self, ProgramError},
     report::{Code, Report},
     store::{StoreError, sso_cache::Cached},
     world::World,
 };
+
+/// After this time a device shows another code (RFC 6238 section 5.2).
+const NEXT_CODE: Duration = Duration::from_secs(30);
 
 /// How long another program may hold a token file's lock: as long as a refresh takes.
 pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -60,6 +65,8 @@ pub(super) enum Job {
         /// The code that it is assumed with.
         code: Option<GivenCode>,
     },
+    /// What a program prints.
+    Process(Process),
     /// An MFA session.
     Mfa {
         /// What it is made of.
@@ -78,12 +85,33 @@ pub(super) enum GivenCode {
 }
 
 impl GivenCode {
-    async fn get(self, _world: &Arc<World>, device: &MfaDevice) -> Result<Secret, Trouble> {
-        match self {
-            Self::Typed(code) => Ok(code),
-            Self::Program(_) => Err(bug(&format!("no codes of {}", device.serial))),
-        }
+    async fn get(
+        self,
+        world: &Arc<World>,
+        profile: &ProfileName,
+        device: &MfaDevice,
+    ) -> Result<Secret, Trouble> {
+        let command = match self {
+            Self::Typed(code) => return Ok(code),
+            Self::Program(command) => command,
+        };
+        let printed = run(world, &command, profile, None).await;
+        printed.and_then(|printed| program::mfa_code(&printed)).map_err(|error| Trouble {
+            class: error.class(),
+            report: error.report("mfa_process", profile.as_str(), &device.origin),
+        })
     }
+}
+
+/// Runs a program of the person for a profile.
+async fn run(
+    world: &Arc<World>,
+    command: &str,
+    profile: &ProfileName,
+    region: Option<&str>,
+) -> Result<Secret, ProgramError> {
+    let environment = world.helpers.for_profile(profile.as_str(), region);
+    program::run(command, &environment, program::DEADLINE).await
 }
 
 impl Job {
@@ -122,6 +150,7 @@ impl Job {
                 };
                 Some(Self::Role { hop: hop.clone(), credentials: keys.clone(), code })
             }
+            (Recipe::Process(process), _) => Some(Self::Process(process.clone())),
             (Recipe::Mfa(recipe), _) => {
                 let code = GivenCode::Program(recipe.device.process.clone()?);
                 Some(Self::Mfa { recipe: recipe.clone(), code })
@@ -144,8 +173,11 @@ impl Job {
 
     /// Does it.
     pub(super) async fn run(self, world: &Arc<World>) -> Result<Fresh, Trouble> {
-        world.pace.wait().await;
+        if !matches!(self, Self::Process(_)) {
+            world.pace.wait().await;
+        }
         match self {
+            Self::Process(process) => from_process(world, &process).await,
             Self::Token { login, token } => refresh_token(world, login, token).await,
             Self::SsoRole { reach, access_token, login, account_id, role_name } => world
                 .aws
@@ -177,14 +209,15 @@ async fn assume_role(
     credentials: &Credentials,
     code: Option<GivenCode>,
 ) -> Result<Fresh, Trouble> {
+    let is_printed = matches!(code, Some(GivenCode::Program(_)));
     let code = match (code, &hop.mfa) {
-        (Some(code), Some(device)) => Some((device, code.get(world, device).await?)),
+        (Some(code), Some(device)) => Some((device, code.get(world, &hop.profile, device).await?)),
         _ => None,
     };
     let code = code.as_ref().map(|(device, code)| (device.serial.as_str(), code));
     let given = world.aws.assume_role(credentials, hop, &world.role_session_name, code).await;
     given.map(Fresh::Keys).map_err(|error| {
-        let found = trouble(&error, hop.profile.as_str());
+        let found = code_trouble(&error, &hop.profile, is_printed);
         // What the role was assumed with is over: that is what to renew.
         let is_source = error.kind == Kind::CredentialsExpired
             || (error.kind == Kind::KeyRefused && credentials.are_temporary());
@@ -193,16 +226,36 @@ async fn assume_role(
     })
 }
 
+async fn from_process(world: &Arc<World>, process: &Process) -> Result<Fresh, Trouble> {
+    let region = process.reach.region.as_deref();
+    let printed = run(world, &process.command, &process.profile, region).await;
+    let keys = printed.and_then(|printed| program::credentials(&printed, world.clock.now()));
+    keys.map(Fresh::Keys).map_err(|error| Trouble {
+        class: error.class(),
+        report: error.report("credential_process", process.profile.as_str(), &process.origin),
+    })
+}
+
 async fn begin_mfa(
     world: &Arc<World>,
     recipe: &MfaRecipe,
     code: GivenCode,
 ) -> Result<Fresh, Trouble> {
-    let code = code.get(world, &recipe.device).await?;
+    let is_printed = matches!(code, GivenCode::Program(_));
+    let code = code.get(world, &recipe.profile, &recipe.device).await?;
     let length = world.settings.mfa_session_duration;
     let serial = &recipe.device.serial;
     let given = world.aws.session_token(&recipe.reach, &recipe.keys, serial, &code, length).await;
-    given.map(Fresh::Keys).map_err(|error| trouble(&error, recipe.profile.as_str()))
+    given.map(Fresh::Keys).map_err(|error| code_trouble(&error, &recipe.profile, is_printed))
+}
+
+/// A code that a program printed may have been used a moment ago; the next one is new.
+fn code_trouble(error: &AwsError, profile: &ProfileName, is_printed: bool) -> Trouble {
+    let mut found = trouble(error, profile.as_str());
+    if is_printed && error.kind == Kind::MfaRefused {
+        found.class = FailureClass::MayPass { retry_after: Some(NEXT_CODE) };
+    }
+    found
 }
 
 /// Turns an error of AWS into what the model decides on. `login` is what `eksd login` takes.

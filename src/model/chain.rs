@@ -303,6 +303,7 @@ impl Walk<'_> {
             return Ok(Source::Process(Process {
                 profile: name.clone(),
                 command: command.to_owned(),
+                reach: Reach::of(section),
                 origin,
             }));
         };

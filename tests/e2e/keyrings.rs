@@ -289,6 +289,21 @@ fn a_locked_store_stays_locked() {
     assert!(bus.dialogs().iter().any(|line| line.contains("member=Unlock")), "{}", bus.monitor());
 }
 
+/// As on a desktop where nobody ever kept a secret: a default collection is not made either, which would
+/// ask for its password.
+#[test]
+fn a_store_without_a_collection() {
+    let mut bus = Bus::new("");
+    let mut command = bus.command("gnome-keyring-daemon");
+    command.args(["--foreground", "--components=secrets"]);
+    bus.run(&mut command);
+    until("it is there", || bus.read_alias().contains("object path \"/\""));
+    for wanted in [KeyringUse::On, KeyringUse::Auto] {
+        refused(&bus.keyring(wanted), "it has no default collection");
+    }
+    assert_eq!(bus.dialogs(), Vec::<String>::new());
+}
+
 #[test]
 fn a_store_that_is_not_there() {
     let bus = Bus::new("");

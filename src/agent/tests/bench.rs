@@ -78,6 +78,7 @@ pub(super) struct Bench {
     pub(super) lab: Lab,
     pub(super) clock: FakeClock,
     pub(super) paths: Paths,
+    env: Env,
     pub(super) mailbox: Mailbox,
     heard: Heard,
     shutdown: CancellationToken,
@@ -95,7 +96,8 @@ impl Bench {
     /// Starts them with an AWS config, settings and a script.
     pub(super) async fn start_with(config: &str, settings: &str, script: Script) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let env = Env::from_map([("HOME", home.path().as_os_str())]);
+        let env =
+            Env::from_map([("HOME", home.path().as_os_str()), ("PATH", "/usr/bin:/bin".as_ref())]);
         let paths = Paths::new(&env).unwrap();
         for folder in paths.private_dirs() {
             atomic::ensure_private_dir(folder).unwrap();
@@ -110,6 +112,7 @@ impl Bench {
             lab,
             clock,
             paths,
+            env,
             mailbox: Mailbox::new().0,
             heard: Heard::default(),
             shutdown: CancellationToken::new(),
@@ -133,6 +136,7 @@ impl Bench {
             settings,
             sso_cache: SsoCache::new(&self.paths),
             keyring: Keyring::off(),
+            helpers: crate::program::Environment::of(&self.env, &self.paths),
             notifier: Arc::new(self.heard.clone()),
             random: Arc::new(|| 0.5),
             command: "/usr/bin/eksd".to_owned(),

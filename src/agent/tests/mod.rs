@@ -8,3 +8,4 @@ mod logins;
 mod mfa;
 mod renewal;
 mod roles;
+mod sources;
