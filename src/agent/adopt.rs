@@ -52,9 +52,16 @@ impl Agent {
         let is_login = was_waiting && !is_first_look;
         if is_login || !self.memory.logged_in_at.contains_key(login) {
             self.person_unknown(login);
-            self.memory.found_login(login, cached.modified_at);
-            self.scribe.keep_state(&self.memory);
+            if is_login {
+                self.memory.saw_login(login, cached.modified_at);
+            } else {
+                self.memory.found_login(login, cached.modified_at);
+            }
+        } else {
+            // Another tool renewed it: the session lives.
+            self.memory.proved_alive(login, cached.modified_at);
         }
+        self.scribe.keep_state(&self.memory);
         self.forget_flight(&key);
         let issued_at = Some(cached.modified_at);
         self.hold(&key, Fresh::Token { token: cached.token, issued_at, not_kept: None });

@@ -70,7 +70,8 @@ impl Agent {
         };
         self.forget_root(&root.key, None);
         self.forget_kept(&root.key);
-        Wipe { name: root.login_name(), rest, still_valid }
+        let chains = self.chains_of(&root.key);
+        Wipe { name: root.login_name(), rest, still_valid, chains }
     }
 
     /// What hangs on no root session: what programs printed, roles assumed with long-lived keys.
@@ -87,6 +88,13 @@ impl Agent {
                 session.warm_until = None;
             }
         }
+    }
+
+    /// Returns the chains that begin at a root session.
+    fn chains_of(&self, root: &SessionKey) -> Vec<Chain> {
+        let rows = self.known.in_file_order().into_iter().map(|(_, resolved)| resolved);
+        let under = rows.filter(|it| it.specs.first().is_some_and(|spec| spec.key == *root));
+        under.filter_map(|resolved| resolved.chain.as_ref().ok()).cloned().collect()
     }
 
     /// Keys were handed out, and AWS has no way to take them back.
@@ -126,6 +134,8 @@ struct Wipe {
     name: String,
     rest: Rest,
     still_valid: Vec<StillValid>,
+    /// What hangs on it: the AWS CLI keeps keys of the roles, too.
+    chains: Vec<Chain>,
 }
 
 /// Where else a root session is known.
@@ -144,6 +154,13 @@ impl Wipe {
                 wipe_sso(world, login, access_token, roles).await
             }
         };
+        let (cache, chains) = (world.sso_cache.clone(), self.chains);
+        let removed = blocking(move || {
+            chains.iter().try_for_each(|chain| cache.remove_cli_assumed_roles(chain).map(|_| ()))
+        });
+        let removed = removed.await.map_err(|trouble| trouble.report);
+        let not_wiped =
+            not_wiped.or_else(|| removed.and_then(|done| done.map_err(Report::from)).err());
         tracing::info!(session = self.name, told = not_told.is_none(), "logged out");
         EndedSession { session: self.name, not_told, not_wiped, still_valid: self.still_valid }
     }

@@ -21,6 +21,7 @@ mod intruders;
 mod keyrings;
 mod kills;
 mod main_job;
+mod mfa;
 mod mirror;
 mod notices;
 mod place;

@@ -221,6 +221,10 @@ impl Agent {
                     Some(Held::Token(token)) if params.force => Some(token.access_token.clone()),
                     _ => None,
                 };
+                if params.force {
+                    self.person_unknown(&login.key);
+                    self.memory.forget_session(&login.key);
+                }
                 let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
                 let work = Work { world, mailbox, login: login.clone(), ended };
                 let flow = params.flow;
