@@ -140,6 +140,13 @@ impl Agent {
             access_token_expires_at: None,
             registration_expires_at: None,
         };
+        if let Some(root) = chain.specs().first()
+            && let Some(device) = root.device()
+        {
+            let end = self.sessions.get(&root.key).map(|it| status::end_of(it, self, self.now()));
+            let ends_at = end.and_then(|end| end.ends_at).map(rfc3339);
+            return RootStatus { ends_at, ..plain("mfa", &device.serial) };
+        }
         match &chain.source {
             Source::Keys(keys) => RootStatus {
                 ends_at: keys.expires_at.map(rfc3339),

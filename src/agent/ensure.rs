@@ -125,8 +125,9 @@ async fn ensure_one(
     let Lasting { lasts, until, confidence } = lasting(after.of, target);
     let lasts = lasts && got.is_ok();
     Ok(Ensured {
-        report: (!lasts)
-            .then(|| got.err().or(after.report).unwrap_or_else(|| too_short(&name, until))),
+        report: (!lasts).then(|| {
+            got.err().or(after.report).unwrap_or_else(|| too_short(&name, until, after.of.source))
+        }),
         name,
         profile: after.profile,
         phase: after.phase,
@@ -136,19 +137,23 @@ async fn ensure_one(
     })
 }
 
-fn too_short(name: &str, until: Option<Timestamp>) -> Report {
+fn too_short(name: &str, until: Option<Timestamp>, source: SourceEnd) -> Report {
     let name = printable(name);
-    let (what, fix) = match until {
-        Some(until) => (
-            format!("credentials of `{name}` are sure to last until {} only", rfc3339(until)),
-            format!(
-                "run `eksd login {name} --force` first, or tell eksd how long sessions last: `[sso-session.NAME] length` in its settings"
-            ),
+    let what = match until {
+        Some(until) => {
+            format!("credentials of `{name}` are sure to last until {} only", rfc3339(until))
+        }
+        None => format!("nobody knows how long the credentials of `{name}` last"),
+    };
+    let fix = match source {
+        SourceEnd::Root(end) if end.confidence == Confidence::Unknown => format!(
+            "tell eksd how long sessions last, `[sso-session.NAME] length` in its settings; \
+             `eksd login {name} --force` begins a new one"
         ),
-        None => (
-            format!("nobody knows how long the credentials of `{name}` last"),
-            "run the tool that wrote them again, just before".to_owned(),
-        ),
+        SourceEnd::Root(_) => format!("`eksd login {name} --force` begins a new session"),
+        SourceEnd::Now | SourceEnd::Never => {
+            "run the tool that wrote the keys again, just before".to_owned()
+        }
     };
     Report::new(Code::Expired, what, fix)
 }

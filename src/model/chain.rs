@@ -241,7 +241,8 @@ impl Walk<'_> {
             return Err(self.circle(source, origin));
         }
         let Some((next, next_section)) = self.files.profiles.get_key_value(source) else {
-            let near = near_miss(source, self.files.profiles.keys().map(ProfileName::as_str));
+            let others = self.files.profiles.keys().filter(|other| *other != name);
+            let near = near_miss(source, others.map(ProfileName::as_str));
             return Err(ChainError::MissingSource {
                 key: "source_profile",
                 source_name: source.to_owned(),

@@ -33,15 +33,23 @@ const MOST_REFUSALS: u32 = 3;
 
 /// The last code given for each device.
 #[derive(Debug, Default)]
-pub(super) struct Codes(BTreeMap<String, (Secret, Timestamp)>);
+pub(super) struct Codes(BTreeMap<String, Given>);
+
+#[derive(Debug)]
+struct Given {
+    code: Secret,
+    at: Timestamp,
+    /// Whether AWS took it: then the device shows nothing new until its next step.
+    is_taken: bool,
+}
 
 impl Codes {
     /// Returns the seconds until the device shows a code that can be new, where `code` was given
     /// already.
     fn used(&self, serial: &str, code: &str, now: Timestamp) -> Option<u64> {
-        let (last, at) = self.0.get(serial)?;
-        let age = now.as_second() - at.as_second();
-        (last.expose() == code && age < FORGOTTEN_AFTER).then(|| to_next(now))
+        let last = self.0.get(serial)?;
+        let age = now.as_second() - last.at.as_second();
+        (last.code.expose() == code && age < FORGOTTEN_AFTER).then(|| to_next(now))
     }
 
     /// Returns the seconds to wait before a person needs to look: while the device still shows the
@@ -49,13 +57,20 @@ impl Codes {
     fn wait(&self, serial: &str, now: Timestamp) -> u64 {
         let step = |at: Timestamp| at.as_second().div_euclid(STEP);
         match self.0.get(serial) {
-            Some((_, at)) if step(*at) == step(now) => to_next(now),
+            Some(last) if last.is_taken && step(last.at) == step(now) => to_next(now),
             _ => 0,
         }
     }
 
     fn note(&mut self, serial: &str, code: &str, now: Timestamp) {
-        self.0.insert(serial.to_owned(), (Secret::new(code), now));
+        let given = Given { code: Secret::new(code), at: now, is_taken: false };
+        self.0.insert(serial.to_owned(), given);
+    }
+
+    fn taken(&mut self, serial: &str) {
+        if let Some(given) = self.0.get_mut(serial) {
+            given.is_taken = true;
+        }
     }
 }
 
@@ -137,7 +152,13 @@ impl Agent {
     pub(in crate::agent) fn code_tried(&mut self, tried: CodeTried) {
         let CodeTried { key, result } = tried;
         match result {
-            Ok(fresh) => self.end_login(&key, Ok(fresh)),
+            Ok(fresh) => {
+                let spec = self.sessions.get(&key).map(|session| &session.spec);
+                if let Some(device) = spec.and_then(Spec::device) {
+                    self.logins.codes.taken(&device.serial);
+                }
+                self.end_login(&key, Ok(fresh));
+            }
             Err(trouble) if trouble.report.code == Code::NeedsMfa => {
                 if let Some(flight) = self.logins.flights.get_mut(&key) {
                     flight.task = None;
@@ -177,6 +198,9 @@ mod tests {
         assert_eq!(codes.used("m", "123456", at(10)), Some(20));
         assert_eq!(codes.used("m", "654321", at(10)), None);
         assert_eq!(codes.used("other", "123456", at(10)), None);
+        // A wrong one: the device still shows a good one.
+        assert_eq!(codes.wait("m", at(10)), 0);
+        codes.taken("m");
         assert_eq!(codes.wait("m", at(10)), 20);
         // The device shows another one; the old one is still old.
         assert_eq!(codes.wait("m", at(30)), 0);

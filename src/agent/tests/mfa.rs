@@ -196,7 +196,7 @@ async fn a_wrong_code_is_asked_for_again_and_not_for_ever() {
     assert_eq!(bench.lab.count("GetSessionToken"), 0);
     give(&bench, &key, "000000");
     let (_, ask) = asked(&mut news).await;
-    assert_eq!(ask.refused.unwrap().code, Code::NeedsMfa);
+    assert_eq!((ask.refused.unwrap().code, ask.wait_seconds), (Code::NeedsMfa, 0));
     give(&bench, &key, "000001");
     assert_eq!(over(&mut news).await.unwrap_err().code, Code::NeedsMfa);
     // Nothing is left over: the next login asks anew.
