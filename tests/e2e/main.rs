@@ -15,6 +15,7 @@ mod home;
 mod intruders;
 mod kills;
 mod main_job;
+mod mirror;
 mod notices;
 mod place;
 mod ran;

@@ -66,7 +66,7 @@ impl<'l, 'a> Writer<'l, 'a> {
         }
         for (what, count) in [
             ("lines about keys are left out here: a mirror holds no secret", kept.keys),
-            ("lines that no AWS tool can use are left out here", kept.lost),
+            ("broken lines are left out here", kept.lost),
         ] {
             if 0 < count {
                 self.out.line(&format!("# eksd: {what} ({count})"));

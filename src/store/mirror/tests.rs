@@ -122,7 +122,7 @@ fn secrets_go_wherever_they_stand() {
          [profile a]\n# eksd: lines about keys are left out here: a mirror holds no secret (2)\noutput = x\n\
          [DEFAULT]\n# eksd: lines about keys are left out here: a mirror holds no secret (1)\n\
          [services s]\n# eksd: lines about keys are left out here: a mirror holds no secret (1)\n\
-         # eksd: lines that no AWS tool can use are left out here (2)\ns3 =\n  endpoint_url = u\n",
+         # eksd: broken lines are left out here (2)\ns3 =\n  endpoint_url = u\n",
     );
 }
 
@@ -198,7 +198,7 @@ fn what_is_broken_is_not_made_worse() {
     check("", "", "");
     check("# a\n; b", "", "# a\n; b");
     check("\u{feff}[profile a]", "[a]\nregion = r", "[profile a]\nregion = r\n");
-    let lost = "# eksd: lines that no AWS tool can use are left out here";
+    let lost = "# eksd: broken lines are left out here";
     check(
         "region = r\n  x = y\n# c\n[profile a]\nregion = r\nnonsense\n  more\n# c\noutput = x\n[profile b\nregion = s\n[profile c]",
         "[c]\noutput = y",
