@@ -105,7 +105,7 @@ const ODD: [(&str, &str); 18] = [
     ("[profile a]\nregion: q\n&output = x # y\ns3 =\n\n  # c\n  a = b\n", ""),
     ("[profile a]\n  &  region = q\n    more\n", "[a]\n    output = x\n      y\n"),
     (
-        "[profile a]\nregion = q\n  role_arn = x\n  aws_secret_access_key = SECRET\n&",
+        "[profile a]\nregion = q\n  role_arn = x\n  source_profile = b\n  aws_secret_access_key = SECRET\n&",
         "[b]\nx = y\n  role_arn = z\n&",
     ),
     ("region = q\n[profile a]\n&nonsense\noutput = x\n[profile b\nregion = r\n&[profile c]\n&", ""),
