@@ -105,7 +105,7 @@ const ODD: [(&str, &str); 18] = [
     ("[profile a]\nregion: q\n&output = x # y\ns3 =\n\n  # c\n  a = b\n", ""),
     ("[profile a]\n  &  region = q\n    more\n", "[a]\n    output = x\n      y\n"),
     (
-        "[profile a]\nregion = q\n  role_arn = x\n  aws_secret_access_key = SECRET\n&",
+        "[profile a]\nregion = q\n  role_arn = x\n  source_profile = b\n  aws_secret_access_key = SECRET\n&",
         "[b]\nx = y\n  role_arn = z\n&",
     ),
     ("region = q\n[profile a]\n&nonsense\noutput = x\n[profile b\nregion = r\n&[profile c]\n&", ""),
@@ -217,8 +217,8 @@ impl Mirrored {
 
 /// What the stub hands out for a name.
 fn keys_for(name: &str) -> String {
-    let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("AK-{hex}")
+    let hex = |text: String, byte| format!("{text}{byte:02x}");
+    name.bytes().fold("AK-".to_owned(), hex)
 }
 
 /// A profile's keys that are not about credentials.
@@ -366,8 +366,7 @@ async fn the_rust_sdk_sees_the_same_settings_and_its_own_keys() {
                 assert_eq!(original, mirror, "{key} of {name}");
             }
         }
-        let names = original.iter().flat_map(|original| original.profiles());
-        for name in names {
+        for name in original.iter().flat_map(aws_config::profile::ProfileSet::profiles) {
             assert!(mirror.get_profile(name).is_some(), "`{name}` is gone");
         }
     }
