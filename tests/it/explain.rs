@@ -308,14 +308,89 @@ fn files_that_are_refused() {
 #[test]
 fn a_process_that_is_eksd_is_said_to_be() {
     let process = "[profile p]\ncredential_process = eksd credential-process --profile dev\n";
-    says(
-        &format!("{SSO}{process}"),
-        "",
-        &["`credential_process` of `p` is eksd itself (~"]
-            .map(|_| "`credential_process` of `p` is eksd itself (config:10): it stands for `dev`"),
-    );
+    let itself = "`credential_process` of `p` is eksd itself (config:10): it stands for `dev`";
+    // The AWS CLI runs it, and so does each SDK.
+    says(&format!("{SSO}{process}"), "", &[itself]);
     // Keys of the credentials file go first: the process plays no part.
     let keys = "[p]\naws_access_key_id = AKIAX\naws_secret_access_key = s\n";
     let said = notes(&format!("{SSO}{process}"), keys);
     assert!(!said.iter().any(|note| note.contains("eksd itself")), "{said:#?}");
+}
+
+/// Steps and limit of a profile `p`, each step with its line and cap.
+#[track_caller]
+fn comes_to(config: &str, expected: &[&str]) {
+    let config = format!("{SSO}{config}");
+    let files = aws_files::parse(Some(("config", config.as_bytes())), None);
+    let chain = chain::resolve(&files, "p");
+    let explained = explain(&files, "p", chain.as_ref(), &Facts::default());
+    let steps = explained.steps.iter().map(|step| {
+        let cap = step.cap.as_deref().unwrap_or("-");
+        format!("{} ({}): {cap}", step.what, step.origin)
+    });
+    assert_eq!(steps.chain(explained.limit).collect::<Vec<_>>(), expected, "{config}");
+}
+
+#[test]
+fn every_source_in_words() {
+    let signed_in = "sign-in to sso-session `corp` at https://corp.example/start (config:1): as long as \
+                     its administrator lets it last; AWS does not say";
+    comes_to(
+        "[profile p]\nsso_session = corp\n",
+        &[signed_in, "the profile names no account and role: it gives a token and no credentials"],
+    );
+    comes_to(
+        "[profile p]\nsso_start_url = https://old\nsso_region = r\nsso_account_id = 1\nsso_role_name = R\n",
+        &[
+            "sign-in at https://old (config:10): as long as its administrator lets it last; AWS does \
+             not say",
+            "SSO permission set `R` in account 1 through https://old (config:13): the permission set's \
+             own session duration, 1 h to 12 h",
+            "the permission set decides how long the keys live; eksd renews them until the sign-in to \
+             `https://old` ends: then a person runs `eksd login p`",
+        ],
+    );
+    comes_to(
+        "[profile p]\naws_access_key_id = ASIAX\naws_secret_access_key = s\naws_session_token = t\n\
+         x_security_token_expires = 2026-11-24T15:00:00Z\n",
+        &[
+            "temporary keys ASIAX in a file (config:10): they end at 2026-11-24T15:00:00Z",
+            "the temporary keys in the file decide: eksd cannot renew them, the tool that wrote them can",
+        ],
+    );
+    comes_to(
+        "[profile p]\nlogin_session = arn:aws:iam::1:user/ann\n",
+        &[
+            "console sign-in of arn:aws:iam::1:user/ann (`aws login`) (config:10): 15 min at a time, \
+             until the sign-in ends",
+            "the keys are renewed until the console sign-in ends: then a person runs `eksd login p`",
+        ],
+    );
+    comes_to(
+        "[profile p]\nrole_arn = A\nweb_identity_token_file = /t\n",
+        &[
+            "role A for the web identity token in /t (config:11): 1 h, which AWS gives unless \
+             `duration_seconds` asks for another",
+            "the keys are renewed as long as somebody keeps the token file fresh",
+        ],
+    );
+    comes_to(
+        "[profile p]\ncredential_process = '/opt/my tool' --password hunter2\n",
+        &[
+            "keys that a program prints: `/opt/my tool` (config:10): whatever `Expiration` it prints",
+            "the keys are renewed as long as the program prints new ones",
+        ],
+    );
+    let place = "[profile p]\nrole_arn = A\ncredential_source = ";
+    let chained =
+        "role A assumed with what the machine hands out (config:10): chained: at most 1 h";
+    comes_to(
+        &format!("{place}Ec2InstanceMetadata\n"),
+        &[
+            "the instance's role, from its metadata service (config:11): as the service says",
+            chained,
+            "the keys live an hour at most, since the role is chained; eksd renews them as long as the \
+             machine hands them out",
+        ],
+    );
 }

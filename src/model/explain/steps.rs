@@ -142,7 +142,7 @@ fn role(files: &AwsFiles, chain: &Chain, at: usize, hop: &RoleHop) -> Step {
             Source::Console(_) => "the console sign-in".to_owned(),
             Source::WebIdentity(_) => "the web identity's role".to_owned(),
             Source::Process(_) => "what the program prints".to_owned(),
-            Source::Machine { .. } => "the machine's role".to_owned(),
+            Source::Machine { .. } => "what the machine hands out".to_owned(),
         },
     };
     let is_chained = 0 < at || is_first_chained(chain);
