@@ -1,5 +1,7 @@
 //! `eksd exec` and `eksd env` as programs: what the command is given, and that it is alone.
 
+#![expect(clippy::disallowed_methods, reason = "a test makes files and environments of its own")]
+
 use std::{
     fs,
     os::unix::process::ExitStatusExt,

@@ -212,7 +212,12 @@ impl Person<'_> {
     fn look_at_browser(&mut self) {
         if self.browser.as_mut().map(Browser::look) == Some(Shown::Failed) {
             self.browser = None;
-            output::talk("(no browser could be opened)");
+            let line_end = if self.asked.is_some() { "\n" } else { "" };
+            output::talk(format!("{line_end}(no browser could be opened)"));
+            // The question stands above the news now.
+            if let (Some(terminal), Some(ask)) = (&mut self.terminal, &self.asked) {
+                terminal.say(&code::prompt(ask));
+            }
         }
     }
 
