@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    aws::{Aws, Endpoints, Surroundings},
+    aws::{Aws, ContainerSource, Endpoints, InstanceMetadata, Surroundings},
     clock::{Clock, SystemClock, system_now},
     config::{Env, Paths, Settings},
     notify::{Desktop, Notifier, Silent},
@@ -134,8 +134,26 @@ fn surroundings(env: &Env) -> Surroundings {
         fips: is_true(&env.aws_use_fips_endpoint),
         dual_stack: is_true(&env.aws_use_dualstack_endpoint),
         region: env.region().map(str::to_owned),
+        instance: InstanceMetadata {
+            is_disabled: is_true(&env.aws_ec2_metadata_disabled) == Some(true),
+            endpoint: env.aws_ec2_metadata_service_endpoint.clone(),
+            is_ipv6: env
+                .aws_ec2_metadata_service_endpoint_mode
+                .as_ref()
+                .is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6")),
+        },
         ..Surroundings::new(system_now)
     }
+}
+
+/// Returns where containers get their credentials, if the environment says so.
+pub fn container_source(env: &Env) -> Option<ContainerSource> {
+    ContainerSource::new(
+        env.aws_container_credentials_relative_uri.as_ref(),
+        env.aws_container_credentials_full_uri.as_ref(),
+        env.aws_container_authorization_token.as_ref(),
+        absolute(env.aws_container_authorization_token_file.as_ref()),
+    )
 }
 
 /// The agent leaves the folder it was started in.

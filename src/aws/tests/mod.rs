@@ -9,6 +9,7 @@
 mod against_lab;
 mod failures;
 mod mfa;
+mod next_door;
 mod requests;
 mod sealed;
 mod server;
