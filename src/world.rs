@@ -9,7 +9,8 @@ use std::{
 use crate::{
     aws::{Aws, ContainerSource, Endpoints, InstanceMetadata, Surroundings},
     clock::{Clock, SystemClock, system_now},
-    config::{Env, Paths, Settings},
+    config::{Env, Paths, Settings, ambient},
+    model::{Credentials, Section},
     notify::{Desktop, Notifier, Silent},
     pace::Pace,
     program,
@@ -43,6 +44,12 @@ pub struct World {
     pub settings: Settings,
     /// The token cache shared with the AWS tools.
     pub sso_cache: SsoCache,
+    /// Keys in the agent's environment, for `credential_source = Environment`.
+    pub environment_keys: Result<Option<Credentials>, Report>,
+    /// Where this container gets its credentials, for `credential_source = EcsContainer`.
+    pub container: Option<ContainerSource>,
+    /// What the environment says where no file says anything.
+    pub ambient: Option<Section>,
     /// What programs of the person see of the environment.
     pub helpers: program::Environment,
     /// The system's key store.
@@ -83,6 +90,9 @@ impl World {
             Life::Once => Ok(Keyring::off()),
         };
         Ok(Self {
+            environment_keys: env.credentials(),
+            container: container_source(env),
+            ambient: ambient(env, life == Life::Once),
             helpers: program::Environment::of(env, &paths),
             keyring: keyring.unwrap_or_else(|_| Keyring::off()),
             clock: Arc::new(SystemClock),
@@ -147,7 +157,7 @@ fn surroundings(env: &Env) -> Surroundings {
 }
 
 /// Returns where containers get their credentials, if the environment says so.
-pub fn container_source(env: &Env) -> Option<ContainerSource> {
+fn container_source(env: &Env) -> Option<ContainerSource> {
     ContainerSource::new(
         env.aws_container_credentials_relative_uri.as_ref(),
         env.aws_container_credentials_full_uri.as_ref(),

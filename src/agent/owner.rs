@@ -32,7 +32,7 @@ use super::{
     watcher::{self, Watches},
 };
 use crate::{
-    config::aws_files,
+    config::{add_ambient, aws_files},
     model::{
         AwsFiles, Credentials, LoginKey, ProfileName, Secret, SsoToken,
         keyring::KeyringStatus,
@@ -422,7 +422,10 @@ impl Agent {
         watcher::read_caches(self, &self.known.logins().keys().cloned().collect::<Vec<_>>());
     }
 
-    fn take_files(&mut self, files: AwsFiles, unread: Vec<Report>) {
+    fn take_files(&mut self, mut files: AwsFiles, unread: Vec<Report>) {
+        if let Some(section) = &self.world.ambient {
+            add_ambient(&mut files, section);
+        }
         self.known.update(files, unread, &self.world.settings);
         self.follow_with_mirror();
         let wanted = self.known.specs();

@@ -9,10 +9,10 @@ use super::{
     owner::{Held, bug},
 };
 use crate::{
-    aws::{AwsError, Class, Kind, TokenRequest},
+    aws::{AwsError, Class, Kind, TokenRequest, web_identity_token},
     model::{
-        Credentials, LoginKey, MfaDevice, Process, ProfileName, RoleHop, Secret, SsoLogin,
-        SsoToken,
+        Credentials, LoginKey, Machine, MfaDevice, Process, ProfileName, RoleHop, Secret, SsoLogin,
+        SsoToken, WebIdentity,
         session::{FailureClass, MfaRecipe, Recipe, Session, SessionKey, Spec, Trouble},
         text::printable,
     },
@@ -67,6 +67,10 @@ pub(super) enum Job {
     },
     /// What a program prints.
     Process(Process),
+    /// A role for somebody else's token.
+    WebIdentity(WebIdentity),
+    /// What a place around the agent hands out.
+    Machine(Machine),
     /// An MFA session.
     Mfa {
         /// What it is made of.
@@ -151,6 +155,8 @@ impl Job {
                 Some(Self::Role { hop: hop.clone(), credentials: keys.clone(), code })
             }
             (Recipe::Process(process), _) => Some(Self::Process(process.clone())),
+            (Recipe::WebIdentity(identity), _) => Some(Self::WebIdentity(identity.clone())),
+            (Recipe::Machine { kind }, _) => Some(Self::Machine(*kind)),
             (Recipe::Mfa(recipe), _) => {
                 let code = GivenCode::Program(recipe.device.process.clone()?);
                 Some(Self::Mfa { recipe: recipe.clone(), code })
@@ -173,11 +179,13 @@ impl Job {
 
     /// Does it.
     pub(super) async fn run(self, world: &Arc<World>) -> Result<Fresh, Trouble> {
-        if !matches!(self, Self::Process(_)) {
+        if !matches!(self, Self::Process(_) | Self::Machine(_)) {
             world.pace.wait().await;
         }
         match self {
             Self::Process(process) => from_process(world, &process).await,
+            Self::WebIdentity(identity) => from_web_identity(world, identity).await,
+            Self::Machine(kind) => from_machine(world, kind).await,
             Self::Token { login, token } => refresh_token(world, login, token).await,
             Self::SsoRole { reach, access_token, login, account_id, role_name } => world
                 .aws
@@ -234,6 +242,57 @@ async fn from_process(world: &Arc<World>, process: &Process) -> Result<Fresh, Tr
         class: error.class(),
         report: error.report("credential_process", process.profile.as_str(), &process.origin),
     })
+}
+
+/// Exchanges the token that stands in the file now: whoever issues it replaces it.
+async fn from_web_identity(world: &Arc<World>, identity: WebIdentity) -> Result<Fresh, Trouble> {
+    let told = |error: &AwsError, identity: &WebIdentity| {
+        let found = trouble(error, identity.profile.as_str());
+        // The token is renewed by whoever issues it: a login does not help, and waiting may.
+        let class = match found.class {
+            FailureClass::NeedsPerson => FailureClass::MayPass { retry_after: None },
+            class => class,
+        };
+        Trouble { class, ..found }
+    };
+    let read = identity.clone();
+    let token = blocking(move || web_identity_token(&read)).await?;
+    let token = token.map_err(|error| told(&error, &identity))?;
+    let name = &world.role_session_name;
+    let given = world.aws.assume_role_with_web_identity(&identity, &token, name).await;
+    given.map(Fresh::Keys).map_err(|error| told(&error, &identity))
+}
+
+async fn from_machine(world: &Arc<World>, kind: Machine) -> Result<Fresh, Trouble> {
+    let given = match (kind, &world.container) {
+        (Machine::Environment, _) => return from_environment(world),
+        (Machine::Instance, _) => world.aws.instance_credentials().await,
+        (Machine::Container, Some(container)) => world.aws.container_credentials(container).await,
+        (Machine::Container, None) => {
+            let what = "the agent's environment names no container endpoint";
+            return Err(not_here(what, "AWS_CONTAINER_CREDENTIALS_FULL_URI"));
+        }
+    };
+    given.map(Fresh::Keys).map_err(|error| trouble(&error, kind.as_str()))
+}
+
+fn from_environment(world: &Arc<World>) -> Result<Fresh, Trouble> {
+    let never = |report| Trouble { class: FailureClass::NeverWorks, report };
+    match &world.environment_keys {
+        Ok(Some(keys)) if keys.expires_at.is_some_and(|at| at <= world.clock.now()) => {
+            let what = "the keys in the agent's environment have ended";
+            let fix = "run the tool that exported them again, then `eksd agent restart`";
+            Err(never(Report::new(Code::Expired, what, fix)))
+        }
+        Ok(Some(keys)) => Ok(Fresh::Keys(keys.clone())),
+        Ok(None) => Err(not_here("the agent's environment holds no keys", "AWS_ACCESS_KEY_ID")),
+        Err(report) => Err(never(report.clone())),
+    }
+}
+
+fn not_here(what: &str, variable: &str) -> Trouble {
+    let fix = format!("set `{variable}` where the agent is started, then run `eksd agent restart`");
+    Trouble { class: FailureClass::NeverWorks, report: Report::new(Code::Misconfigured, what, fix) }
 }
 
 async fn begin_mfa(

@@ -283,7 +283,9 @@ impl Walk<'_> {
             (None, None, None) if has_any(["sso_session", "sso_start_url"]) => self.sso(section),
             // What the environment says where no file says anything.
             (None, None, None) => match section.get("credential_source") {
-                Some(source) if section.origin.kind == FileKind::Environment => {
+                Some(source)
+                    if section.origin_of("credential_source").kind == FileKind::Environment =>
+                {
                     credential_source(section, source)
                 }
                 _ => Err(ChainError::NoCredentials { origin: section.origin.clone() }),

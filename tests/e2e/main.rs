@@ -31,6 +31,7 @@ mod shells;
 mod short_lives;
 mod silent;
 mod socket;
+mod sources;
 mod starts;
 mod surroundings;
 mod tools;

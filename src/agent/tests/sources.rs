@@ -11,6 +11,11 @@ use crate::{
     report::Code,
 };
 
+#[track_caller]
+fn put(path: impl AsRef<std::path::Path>, text: impl AsRef<[u8]>) {
+    crate::store::atomic::write(path.as_ref(), text.as_ref()).unwrap();
+}
+
 /// A program that counts how often it is run and prints keys that end at 09:00.
 const HELPER: &str = r#"#!/bin/sh
 echo run >>"$HOME/runs"
@@ -22,9 +27,9 @@ printf '"SessionToken": "t", "Expiration": "%s"}' "$(cat "$HOME/ends")"
 async fn with_helper(config: &str) -> Bench {
     let bench = Bench::start_with("[profile other]\nregion = r\n", "", Script::default()).await;
     let helper = bench.paths.home.join("helper");
-    std::fs::write(&helper, HELPER).unwrap();
+    put(&helper, HELPER);
     std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::write(bench.paths.home.join("ends"), "2026-03-02T09:00:00Z").unwrap();
+    put(bench.paths.home.join("ends"), "2026-03-02T09:00:00Z");
     bench.write_config(&config.replace("HELPER", helper.to_str().unwrap()));
     bench.until(|status| status.profiles.iter().any(|row| row.profile == "p")).await;
     bench
@@ -44,7 +49,7 @@ async fn a_program_is_run_when_somebody_asks_and_renewed_ahead() {
     assert_eq!(keys.expires_at, Some(at("09:00:00")));
     bench.credentials("p").await.unwrap();
     assert_eq!(runs(&bench), 1);
-    std::fs::write(bench.paths.home.join("ends"), "2026-03-02T10:00:00Z").unwrap();
+    put(bench.paths.home.join("ends"), "2026-03-02T10:00:00Z");
     bench.pass(minutes(30)).await;
     let keys = bench.credentials("p").await.unwrap();
     assert_eq!((keys.expires_at, runs(&bench)), (Some(at("10:00:00")), 2));
@@ -55,7 +60,7 @@ async fn a_program_is_run_when_somebody_asks_and_renewed_ahead() {
 async fn a_program_that_fails_loses_nothing_that_is_good() {
     let bench = with_helper(PROCESS).await;
     bench.credentials("p").await.unwrap();
-    std::fs::write(bench.paths.home.join("broken"), "").unwrap();
+    put(bench.paths.home.join("broken"), "");
     bench.pass(minutes(40)).await;
     let row = bench.until_phase("p", Phase::Degraded).await;
     let report = row.report.unwrap();
@@ -64,7 +69,7 @@ async fn a_program_that_fails_loses_nothing_that_is_good() {
     bench.pass(minutes(20)).await;
     assert!(bench.credentials_at_once("p").await.is_err());
     std::fs::remove_file(bench.paths.home.join("broken")).unwrap();
-    std::fs::write(bench.paths.home.join("ends"), "2026-03-02T11:00:00Z").unwrap();
+    put(bench.paths.home.join("ends"), "2026-03-02T11:00:00Z");
     bench.pass(minutes(6)).await;
     assert!(bench.credentials("p").await.is_ok());
 }
@@ -125,7 +130,7 @@ async fn a_device_with_a_command_needs_nobody() {
     // What the device will show then.
     let show = |later: i64| {
         bench.lab.advance(later);
-        std::fs::write(bench.paths.home.join("code"), bench.lab.totp("alice") + "\n").unwrap();
+        put(bench.paths.home.join("code"), bench.lab.totp("alice") + "\n");
         bench.lab.advance(-later);
     };
     show(0);
@@ -155,7 +160,7 @@ async fn a_device_with_a_command_needs_nobody() {
 async fn a_command_that_prints_no_code_says_so() {
     let secret = Script::default().users["AKIALABALICE00000001"].secret.clone();
     let bench = with_helper(&GUARDED.replace("SECRET", &secret)).await;
-    std::fs::write(bench.paths.home.join("code"), "locked").unwrap();
+    put(bench.paths.home.join("code"), "locked");
     let report = bench.credentials("p").await.unwrap_err();
     assert!(report.what.contains("mfa_process"), "{report:?}");
     assert_ne!(report.code, Code::Internal);

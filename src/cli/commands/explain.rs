@@ -38,8 +38,19 @@ fn text(call: &Call, args: &ExplainArgs, answer: &Explanation) -> Result<String,
 
 /// Returns what other programs in the caller's shell make of the profile.
 fn shadowing(env: &Env, profile: &str) -> Vec<String> {
+    let set = [
+        ("AWS_ACCESS_KEY_ID", env.aws_access_key_id.is_some()),
+        ("AWS_SECRET_ACCESS_KEY", env.aws_secret_access_key.is_some()),
+        ("AWS_SESSION_TOKEN", env.aws_session_token.is_some()),
+        ("AWS_ROLE_ARN", env.aws_role_arn.is_some()),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", env.aws_web_identity_token_file.is_some()),
+    ];
     let shell = Shell {
-        set: Vec::new(),
+        set: set
+            .into_iter()
+            .filter(|(_, is_set)| *is_set)
+            .map(|(name, _)| name.to_owned())
+            .collect(),
         profile: env.aws_profile.clone(),
         default_profile: env.aws_default_profile.clone(),
         region: env.aws_region.clone(),
