@@ -29,8 +29,17 @@ __eksd_init() {
   # What `eksd use` may change.
   __eksd_vars=(AWS_PROFILE AWS_DEFAULT_PROFILE AWS_REGION AWS_DEFAULT_REGION KUBECONFIG
     AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN
-    AWS_CREDENTIAL_EXPIRATION AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE
-    AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE)
+    AWS_CREDENTIAL_EXPIRATION AWS_SESSION_EXPIRATION AWS_ACCESS_KEY AWS_SECRET_KEY
+    AWS_ROLE_ARN AWS_ROLE_SESSION_NAME AWS_WEB_IDENTITY_TOKEN_FILE
+    AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_CONTAINER_CREDENTIALS_FULL_URI
+    AWS_CONTAINER_AUTHORIZATION_TOKEN AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
+    AWS_VAULT AWSUME_PROFILE AWSUME_EXPIRATION AWS_SSO_PROFILE
+    AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_SDK_LOAD_CONFIG
+    EKSD_AWS_CONFIG_FILE EKSD_AWS_SHARED_CREDENTIALS_FILE)
+  # Those of them that one use sets and another does not.
+  __eksd_passing=(KUBECONFIG AWS_REGION AWS_DEFAULT_REGION AWS_CONFIG_FILE
+    AWS_SHARED_CREDENTIALS_FILE AWS_SDK_LOAD_CONFIG EKSD_AWS_CONFIG_FILE
+    EKSD_AWS_SHARED_CREDENTIALS_FILE)
   # The only thing that goes into PS1. bash expands PS1 once: what the variable holds is not code.
   # shellcheck disable=SC2016
   __eksd_part='${__eksd_segment-}'
@@ -423,8 +432,8 @@ __eksd_use() {
   code=$("$__eksd_bin" use --print bash "$@") || rc=$?
   ((rc == 0)) || \builtin return "$rc"
   if [[ -n $__eksd_has_saved ]]; then
-    # A profile after a cluster does not keep the cluster's.
-    __eksd_restore KUBECONFIG AWS_REGION AWS_DEFAULT_REGION
+    # A profile after a cluster does not keep the cluster's, nor one after the mirror the mirror.
+    __eksd_restore "${__eksd_passing[@]}"
   else
     __eksd_save
   fi

@@ -18,6 +18,8 @@ pub mod notify;
 pub mod pace;
 #[cfg(feature = "agent")]
 mod platform;
+#[cfg(feature = "agent")]
+pub mod program;
 pub mod report;
 #[cfg(feature = "agent")]
 pub mod store;

@@ -12,7 +12,7 @@ use std::{
 
 use notify_rust::{Hint, Notification, NotificationHandle, Timeout, Urgency};
 
-use crate::model::{LoginKey, notice::Notice};
+use crate::model::{notice::Notice, session::SessionKey};
 
 /// Notices that wait while the service is slow; more are not worth showing.
 const QUEUE: usize = 16;
@@ -59,7 +59,7 @@ impl Notifier for Desktop {
 }
 
 fn show_all(notices: &Receiver<Notice>) {
-    let mut shown: BTreeMap<LoginKey, NotificationHandle> = BTreeMap::new();
+    let mut shown: BTreeMap<SessionKey, NotificationHandle> = BTreeMap::new();
     for notice in notices {
         match notice {
             Notice::Show { key, title, body, is_urgent } => {

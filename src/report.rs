@@ -19,8 +19,6 @@ pub enum Code {
     ConfigBroken,
     /// The profile cannot work as written.
     Misconfigured,
-    /// The profile begins at a source that this version cannot serve.
-    SourceUnsupported,
     /// The root session has ended or was refused; a person must log in.
     NeedsLogin,
     /// An MFA code is needed.
@@ -35,6 +33,8 @@ pub enum Code {
     AccessDenied,
     /// AWS refused the request for another reason.
     AwsRefused,
+    /// A program that was to bring credentials or a code failed.
+    ProgramFailed,
     /// `DescribeCluster` found nothing of that name in that region.
     ClusterNotFound,
     /// The cluster exists but cannot be used now (being created, deleted, failed).
@@ -45,6 +45,8 @@ pub enum Code {
     LoginDenied,
     /// Nobody finished the login in time.
     LoginTimeout,
+    /// Another person than before logged in to the same session.
+    AnotherPerson,
     /// No agent, and none could be started.
     AgentUnavailable,
     /// The agent gave no answer in time.

@@ -7,13 +7,17 @@ use std::{
 };
 
 use crate::{
-    aws::{Aws, Endpoints, Surroundings},
+    aws::{Aws, ContainerSource, Endpoints, InstanceMetadata, Surroundings},
     clock::{Clock, SystemClock, system_now},
     config::{Env, Paths, Settings},
     notify::{Desktop, Notifier, Silent},
     pace::Pace,
+    program,
     report::{Code, Report},
-    store::sso_cache::SsoCache,
+    store::{
+        keyring::{Keyring, Limits},
+        sso_cache::SsoCache,
+    },
 };
 
 /// How long this agent lives, and so what it may leave behind.
@@ -39,6 +43,10 @@ pub struct World {
     pub settings: Settings,
     /// The token cache shared with the AWS tools.
     pub sso_cache: SsoCache,
+    /// What programs of the person see of the environment.
+    pub helpers: program::Environment,
+    /// The system's key store.
+    pub keyring: Keyring,
     /// The desktop.
     pub notifier: Arc<dyn Notifier>,
     /// Random numbers, 0.0 ..= 1.0.
@@ -69,7 +77,14 @@ impl World {
             },
             _ => Arc::new(Silent),
         };
+        // A person's sessions are for the agent that stays.
+        let keyring = match life {
+            Life::Long => Keyring::start(settings.keyring, None, Limits::default()),
+            Life::Once => Ok(Keyring::off()),
+        };
         Ok(Self {
+            helpers: program::Environment::of(env, &paths),
+            keyring: keyring.unwrap_or_else(|_| Keyring::off()),
             clock: Arc::new(SystemClock),
             aws,
             pace: Pace::default(),
@@ -119,8 +134,26 @@ fn surroundings(env: &Env) -> Surroundings {
         fips: is_true(&env.aws_use_fips_endpoint),
         dual_stack: is_true(&env.aws_use_dualstack_endpoint),
         region: env.region().map(str::to_owned),
+        instance: InstanceMetadata {
+            is_disabled: is_true(&env.aws_ec2_metadata_disabled) == Some(true),
+            endpoint: env.aws_ec2_metadata_service_endpoint.clone(),
+            is_ipv6: env
+                .aws_ec2_metadata_service_endpoint_mode
+                .as_ref()
+                .is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6")),
+        },
         ..Surroundings::new(system_now)
     }
+}
+
+/// Returns where containers get their credentials, if the environment says so.
+pub fn container_source(env: &Env) -> Option<ContainerSource> {
+    ContainerSource::new(
+        env.aws_container_credentials_relative_uri.as_ref(),
+        env.aws_container_credentials_full_uri.as_ref(),
+        env.aws_container_authorization_token.as_ref(),
+        absolute(env.aws_container_authorization_token_file.as_ref()),
+    )
 }
 
 /// The agent leaves the folder it was started in.

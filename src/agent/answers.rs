@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::owner::{Agent, Held};
 use crate::{
     ipc::wire::{
-        AgentStatus, ClusterStatus, Confidence, Phase, ProfileStatus, RootStatus, StatusAnswer,
-        StatusParams, WireCredentials,
+        AgentStatus, ClusterStatus, Confidence, KeyStore, Phase, ProfileStatus, RootStatus,
+        StatusAnswer, StatusParams, WireCredentials,
     },
     model::{
         Chain, Credentials, Source,
@@ -100,7 +100,11 @@ impl Agent {
             profiles: profiles.map(|(name, _)| self.profile_status(name.as_str())).collect(),
             clusters: clusters.map(|cluster| self.cluster_status(cluster)).collect(),
             reports: self.known.reports().iter().chain(self.reports.values()).cloned().collect(),
-            key_store: None,
+            key_store: self.key_store.as_ref().map(|status| KeyStore {
+                store: status.store.clone(),
+                answers: status.answers,
+                why: status.why.clone(),
+            }),
         })
     }
 
@@ -114,7 +118,7 @@ impl Agent {
             confidence: view.end.confidence.into(),
             credentials_expire_at: view.credentials_expire_at.map(rfc3339),
             cap: chain.filter(|chain| chain.is_chained()).map(|_| "chained, 1 h cap".to_owned()),
-            clocks: Vec::new(),
+            clocks: chain.map(|chain| self.clocks(chain)).unwrap_or_default(),
             root: chain.map(|chain| self.root_status(chain)),
             account_id: chain.and_then(account_of),
             role: chain.and_then(role_of),
@@ -136,6 +140,13 @@ impl Agent {
             access_token_expires_at: None,
             registration_expires_at: None,
         };
+        if let Some(root) = chain.specs().first()
+            && let Some(device) = root.device()
+        {
+            let end = self.sessions.get(&root.key).map(|it| status::end_of(it, self, self.now()));
+            let ends_at = end.and_then(|end| end.ends_at).map(rfc3339);
+            return RootStatus { ends_at, ..plain("mfa", &device.serial) };
+        }
         match &chain.source {
             Source::Keys(keys) => RootStatus {
                 ends_at: keys.expires_at.map(rfc3339),

@@ -2,15 +2,19 @@
 //!
 //! However many ask for the same thing, one refresh runs, and its end answers them all.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::{
-    event::{Patience, Reply, Signer},
+    event::{Ask, Patience, Reply, Signer},
     owner::{Agent, Held},
 };
 use crate::{
     ipc::wire::{Empty, Resolved, TokenParams, UseParams},
     model::{
         Chain, Credentials, RoleHop, RoleTerms, Source, plan,
-        session::{Activity, SessionKey, Spec},
+        session::{Activity, SessionKey, Spec, span},
         status,
         text::printable,
     },
@@ -22,9 +26,19 @@ const TRIES_WORTH_WAITING_FOR: u32 = 2;
 
 /// An asker that waits.
 pub(super) struct Parked {
+    wanted: Wanted,
+    patience: Patience,
+    answer: Box<dyn FnOnce(Result<Credentials, Report>) + Send>,
+}
+
+/// What somebody asks for.
+struct Wanted {
     chain: Chain,
     specs: Vec<Spec>,
-    answer: Box<dyn FnOnce(Result<Credentials, Report>) + Send>,
+    /// How long it should last, where that is more than the floor and can be had.
+    min_life: Duration,
+    /// What was made since then cannot be had better.
+    asked_at: Timestamp,
 }
 
 /// What can be said about credentials now.
@@ -35,14 +49,8 @@ enum Answer {
 }
 
 impl Agent {
-    pub(super) fn ask_credentials(
-        &mut self,
-        profile: &str,
-        patience: Patience,
-        is_use: bool,
-        reply: Reply<Credentials>,
-    ) {
-        let chain = match self.known.chain(profile) {
+    pub(super) fn ask_credentials(&mut self, ask: &Ask, reply: Reply<Credentials>) {
+        let chain = match self.known.chain(&ask.profile) {
             Ok(chain) => chain.clone(),
             Err(report) => {
                 let _hung_up = reply.send(Err(report));
@@ -52,41 +60,50 @@ impl Agent {
         let answer = move |result| {
             let _hung_up = reply.send(result);
         };
-        self.ask(chain, patience, is_use, Box::new(answer));
+        self.ask(chain, ask, Box::new(answer));
     }
 
     fn ask(
         &mut self,
         chain: Chain,
-        patience: Patience,
-        is_use: bool,
+        ask: &Ask,
         answer: Box<dyn FnOnce(Result<Credentials, Report>) + Send>,
     ) {
         let specs = chain.specs();
-        if is_use {
+        if ask.is_use {
             self.note_used(&chain.profile, &specs);
         }
-        let begin = patience == Patience::Some;
-        match self.answer(&chain, &specs, begin) {
+        let wanted = Wanted { chain, specs, min_life: ask.min_life, asked_at: self.now() };
+        let patience = ask.patience;
+        match self.answer(&wanted, patience != Patience::None) {
             Answer::Ready(credentials) => answer(Ok(credentials)),
-            Answer::No(report) => answer(Err(report)),
-            Answer::Wait if patience == Patience::None => answer(self.best(&chain, &specs)),
-            Answer::Wait => self.parked.push(Parked { chain, specs, answer }),
+            Answer::Wait if patience == Patience::None => answer(self.best(&wanted)),
+            Answer::No(report) if !self.may_yet_be(&wanted, patience) => answer(Err(report)),
+            Answer::Wait | Answer::No(_) => self.parked.push(Parked { wanted, patience, answer }),
         }
     }
 
     /// Answers those whose wait is over.
     pub(super) fn answer_parked(&mut self) {
         for parked in std::mem::take(&mut self.parked) {
-            match self.answer(&parked.chain, &parked.specs, false) {
+            match self.answer(&parked.wanted, false) {
                 Answer::Ready(credentials) => (parked.answer)(Ok(credentials)),
-                Answer::No(report) => (parked.answer)(Err(report)),
-                Answer::Wait => self.parked.push(parked),
+                Answer::No(report) if !self.may_yet_be(&parked.wanted, parked.patience) => {
+                    (parked.answer)(Err(report));
+                }
+                Answer::Wait | Answer::No(_) => self.parked.push(parked),
             }
         }
     }
 
-    fn answer(&mut self, chain: &Chain, specs: &[Spec], begin: bool) -> Answer {
+    /// Returns whether a login under way may change the answer, and the asker waits for that.
+    fn may_yet_be(&self, wanted: &Wanted, patience: Patience) -> bool {
+        patience == Patience::Login
+            && wanted.specs.first().is_some_and(|root| self.logins.is_in_flight(&root.key))
+    }
+
+    fn answer(&mut self, wanted: &Wanted, begin: bool) -> Answer {
+        let Wanted { chain, specs, min_life, asked_at } = wanted;
         let Some(leaf) = specs.last() else {
             return match &chain.source {
                 Source::Keys(keys) => self.keys(chain, keys),
@@ -98,11 +115,11 @@ impl Agent {
         }
         let now = self.now();
         let held = self.held(&leaf.key);
-        let is_enough = self
-            .sessions
-            .get(&leaf.key)
-            .and_then(|session| session.held)
-            .is_some_and(|held| plan::is_above_floor(held, &self.policy, now));
+        let is_enough =
+            self.sessions.get(&leaf.key).and_then(|session| session.held).is_some_and(|held| {
+                let lasts = *min_life <= span(now, held.expires_at) || *asked_at <= held.issued_at;
+                lasts && plan::is_above_floor(held, &self.policy, now)
+            });
         match held {
             Some(credentials) if is_enough => Answer::Ready(credentials),
             held => match (self.progress(&leaf.key, begin), held) {
@@ -133,14 +150,13 @@ impl Agent {
     /// Returns the credentials held, if they are good.
     fn held(&self, key: &SessionKey) -> Option<Credentials> {
         let session = self.sessions.get(key)?;
-        match self.vault.get(key) {
-            Some(Held::Keys(keys)) if session.is_good(self.now()) => Some(keys.clone()),
-            _ => None,
-        }
+        let keys = self.vault.get(key).and_then(Held::keys);
+        keys.filter(|_| session.is_good(self.now())).cloned()
     }
 
     /// The answer for those who cannot wait any longer.
-    fn best(&self, chain: &Chain, specs: &[Spec]) -> Result<Credentials, Report> {
+    fn best(&self, wanted: &Wanted) -> Result<Credentials, Report> {
+        let Wanted { chain, specs, .. } = wanted;
         let leaf = specs.last().map(|spec| &spec.key);
         leaf.and_then(|leaf| self.held(leaf)).ok_or_else(|| {
             let trouble = specs.iter().find_map(|spec| {
@@ -219,7 +235,8 @@ impl Agent {
             let _hung_up =
                 reply.send(result.map(|credentials| Signer { credentials, reach, cluster_id }));
         };
-        self.ask(chain, patience, true, Box::new(answer));
+        let ask = Ask::new(chain.profile.as_str(), patience);
+        self.ask(chain, &ask, Box::new(answer));
     }
 
     /// Returns whose credentials sign a token, for which region and cluster.
@@ -267,13 +284,32 @@ impl Agent {
                 cluster: Some(cluster.alias.clone()),
                 region: Some(cluster.region.clone()),
                 kubeconfig: Some(self.world.kubeconfig_path(name).display().to_string()),
+                needs_mirror: self.needs_mirror(&cluster.profile),
             });
         }
         if self.known.profile(name).is_none() {
             return Err(self.unknown(name));
         }
         let region = self.known.chain(name).ok().and_then(|chain| chain.reach.region.clone());
-        Ok(Resolved { profile: name.to_owned(), cluster: None, region, kubeconfig: None })
+        Ok(Resolved {
+            profile: name.to_owned(),
+            cluster: None,
+            region,
+            kubeconfig: None,
+            needs_mirror: self.needs_mirror(name),
+        })
+    }
+
+    /// Returns whether the AWS tools need the mirror config to use the profile as eksd does: what they
+    /// find in the shared cache or in the files they can use as it is.
+    fn needs_mirror(&self, profile: &str) -> bool {
+        self.known.chain(profile).is_ok_and(|chain| {
+            let is_plain = matches!(
+                chain.source,
+                Source::Sso { .. } | Source::SsoTokenOnly { .. } | Source::Keys(_)
+            );
+            !is_plain || !chain.hops.is_empty()
+        })
     }
 
     /// Returns the report for a name that is no profile, cluster or sign-in.

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    event::{Event, Mailbox, Patience},
+    event::{Ask, Event, Mailbox, Patience},
     owner::Agent,
     refresh::blocking,
 };
@@ -159,8 +159,8 @@ impl Errand {
         let profile = self.profile.clone();
         // Registering a cluster is a use of its profile; looking after it is not.
         let is_use = self.known.is_none();
-        let patience = Patience::Some;
-        mailbox.ask(|reply| Event::Credentials { profile, patience, is_use, reply }).await
+        let ask = Ask { is_use, ..Ask::new(&profile, Patience::Some) };
+        mailbox.ask(|reply| Event::Credentials { ask, reply }).await
     }
 
     /// Runs for `eksd cluster sync`: a failure is a row, not an end.

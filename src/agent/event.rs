@@ -1,12 +1,15 @@
 //! Everything that can happen to the agent, as one closed enum, and the mailbox it arrives in.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{clusters::Errand, watcher::Change};
+use super::{clusters::Errand, ensure::Ends, person::Identified, watcher::Change};
 use crate::{
     ipc::wire::{
-        ClusterAddParams, ClusterStatus, Empty, LoginDone, LoginOpen, LoginParams, LogoutDone,
-        LogoutParams, Resolved, StatusAnswer, StatusParams, TokenParams, UseParams,
+        ClusterAddParams, ClusterStatus, Empty, Explanation, LoginAsk, LoginConsole, LoginDone,
+        LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, Resolved, StatusAnswer,
+        StatusParams, TokenParams, UseParams,
     },
     model::{
         AwsFiles, Credentials, LoginKey, Reach, SsoToken,
@@ -14,7 +17,7 @@ use crate::{
         session::{SessionKey, Trouble},
     },
     report::Report,
-    store::sso_cache::Cached,
+    store::{keyring::Answer, sso_cache::Cached},
 };
 
 /// Where an answer goes. That nobody listens any more is no error: the asker hung up.
@@ -59,8 +62,30 @@ pub(super) fn ending() -> Report {
 pub(super) enum Patience {
     /// Until a refresh in flight has ended.
     Some,
+    /// Until a login in flight has ended, too: a person looks at a terminal.
+    Login,
     /// Not at all: the best there is.
     None,
+}
+
+/// A question for credentials.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    /// Whose.
+    pub(super) profile: String,
+    /// How long the asker waits.
+    pub(super) patience: Patience,
+    /// Whether this keeps the profile warm; eksd's own questions do not.
+    pub(super) is_use: bool,
+    /// How long they should last, where that is more than the floor and can be had.
+    pub(super) min_life: Duration,
+}
+
+impl Ask {
+    /// Returns the question of a program that uses the profile.
+    pub(super) fn new(profile: &str, patience: Patience) -> Self {
+        Self { profile: profile.to_owned(), patience, is_use: true, min_life: Duration::ZERO }
+    }
 }
 
 /// What a token is signed with, and for what.
@@ -79,8 +104,30 @@ pub(super) struct Signer {
 pub(super) enum LoginNews {
     /// The person must open this.
     Open(LoginOpen),
+    /// The person must type a code.
+    Code(Box<CodeWanted>),
+    /// The person must run the AWS CLI.
+    Console(LoginConsole),
     /// It is over.
     Over(Result<LoginDone, Report>),
+}
+
+/// A code that a person must type.
+#[derive(Clone, Debug)]
+pub(super) struct CodeWanted {
+    /// The session it is for.
+    pub(super) key: SessionKey,
+    /// What to tell the person.
+    pub(super) ask: LoginAsk,
+}
+
+/// What came of an MFA code.
+#[derive(Debug)]
+pub(super) struct CodeTried {
+    /// The session it was for.
+    pub(super) key: SessionKey,
+    /// What AWS said.
+    pub(super) result: Result<Fresh, Trouble>,
 }
 
 /// What a refresh brought, secrets included.
@@ -103,13 +150,11 @@ pub(super) enum Fresh {
 #[derive(Debug)]
 pub(super) enum Event {
     /// Somebody asks for credentials.
-    Credentials {
-        profile: String,
-        patience: Patience,
-        /// Whether this keeps the profile warm; eksd's own questions do not.
-        is_use: bool,
-        reply: Reply<Credentials>,
-    },
+    Credentials { ask: Ask, reply: Reply<Credentials> },
+    /// Somebody asks what a profile comes to.
+    Explain { name: String, reply: Reply<Explanation> },
+    /// Somebody asks for the session that a profile's credentials come from, for its ends.
+    Ends { name: String, reply: Reply<Ends> },
     /// Somebody asks for what a token is made of.
     Signer { params: TokenParams, patience: Patience, reply: Reply<Signer> },
     /// Somebody asks how things are.
@@ -123,9 +168,19 @@ pub(super) enum Event {
     /// A person logs in.
     Login { params: LoginParams, news: mpsc::UnboundedSender<LoginNews> },
     /// A login is at the point where the person must act.
-    LoginOpened { key: LoginKey, open: LoginOpen },
+    LoginOpened { key: SessionKey, open: LoginOpen },
+    /// A person typed an MFA code.
+    LoginCode { key: SessionKey, code: MfaCode },
+    /// AWS was given an MFA code.
+    CodeTried(Box<CodeTried>),
+    /// AWS was asked who logged in.
+    Identified(Identified),
+    /// The key store answered.
+    StoreAnswered { key: SessionKey, answer: Answer },
+    /// The mirror config was written, or could not be.
+    MirrorWritten(Result<(), Report>),
     /// A login is over.
-    LoginEnded { key: LoginKey, result: Result<Fresh, Report> },
+    LoginEnded { key: SessionKey, result: Result<Fresh, Report> },
     /// Somebody who waited for a login hung up.
     LoginLeft,
     /// A person logs out.

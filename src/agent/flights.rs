@@ -1,5 +1,7 @@
 //! Refreshes under way: begun, given up, and what their results lead to.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
 
@@ -12,6 +14,10 @@ use crate::model::{
     LoginKey,
     session::{Activity, FailureClass, Outcome, SessionKey, Trouble, Validity},
 };
+
+/// Keys whose source names no end are asked for anew in this time. The SDKs never ask again, and
+/// then serve keys that ended long ago; too often would be hard on helpers that are slow.
+const ASSUMED_LIFE: Duration = Duration::from_hours(1);
 
 /// A refresh under way.
 pub(super) struct Flight {
@@ -94,13 +100,28 @@ impl Agent {
             return;
         }
         self.flights.remove(key);
+        if let SessionKey::Login(login) = key {
+            self.learn(login, result.as_ref().err().map(|trouble| trouble.class));
+        }
         match result {
             Ok(fresh) => self.hold(key, fresh),
-            Err(trouble) => self.refresh_failed(key, trouble),
+            Err(trouble) => {
+                self.refresh_failed(key, trouble);
+                self.witness_failed(key);
+            }
         }
-        if let SessionKey::Login(login) = key {
-            self.resume_logins(login);
+        self.resume_logins(key);
+    }
+
+    /// What AWS said about the renewal of a token tells how long sessions last.
+    fn learn(&mut self, login: &LoginKey, failed: Option<FailureClass>) {
+        let now = self.now();
+        match failed {
+            None => self.memory.proved_alive(login, now),
+            Some(FailureClass::Ended) => self.memory.refused(login, now),
+            Some(_) => return,
         }
+        self.scribe.keep_state(&self.memory);
     }
 
     /// Takes something good into the vault and makes it the session's.
@@ -110,7 +131,7 @@ impl Agent {
         let (held, validity, renewable) = match fresh {
             Fresh::Token { token, issued_at, not_kept } => {
                 if let Some(report) = not_kept {
-                    self.reports.insert("sso cache", report);
+                    self.reports.insert("sso cache".to_owned(), report);
                 } else {
                     self.reports.remove("sso cache");
                     if let SessionKey::Login(login) = key {
@@ -124,11 +145,19 @@ impl Agent {
                 (Held::Token(token), validity, renewable)
             }
             Fresh::Keys(keys) => {
-                let expires_at = keys.expires_at.unwrap_or(Timestamp::MAX);
-                (Held::Keys(keys), Validity { issued_at: now, expires_at }, true)
+                session.has_end = keys.expires_at.is_some();
+                let assumed = || now.checked_add(ASSUMED_LIFE).unwrap_or(Timestamp::MAX);
+                let expires_at = keys.expires_at.unwrap_or_else(assumed);
+                let renewable = !session.spec.wants_person();
+                (Held::Keys(keys), Validity { issued_at: now, expires_at }, renewable)
             }
         };
         tracing::info!(session = %key, expires_at = %validity.expires_at, "refreshed");
+        if let Held::Keys(keys) = &held {
+            let keys = keys.clone();
+            self.identify_by(key, &keys);
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
         session.apply(Outcome::Held { validity, renewable }, &self.policy, now);
         self.vault.insert(key.clone(), held);
     }
@@ -193,13 +222,12 @@ impl Agent {
         }
     }
 
-    /// Lets every session under a sign-in try again: it is good again.
-    pub(super) fn revive_under(&mut self, login: &LoginKey) {
-        let root = SessionKey::Login(login.clone());
+    /// Lets every session under a root session try again: it is good again.
+    pub(super) fn revive_under(&mut self, root: &SessionKey) {
         let keys: Vec<SessionKey> =
-            self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
+            self.sessions.keys().filter(|key| self.root_of(key) == Some(root)).cloned().collect();
         for key in keys {
-            if key != root
+            if key != *root
                 && let Some(session) = self.sessions.get_mut(&key)
             {
                 session.revive();

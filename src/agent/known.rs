@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    config::Settings,
     model::{
         AwsFiles, Chain, ChainError, Finding, LoginKey, Origin, ProfileName, SsoLogin, chain,
         session::{SessionKey, Spec},
@@ -28,6 +29,8 @@ pub(super) struct Known {
     files: AwsFiles,
     profiles: BTreeMap<ProfileName, Resolved>,
     logins: BTreeMap<LoginKey, SsoLogin>,
+    /// The root sessions, by key.
+    roots: BTreeMap<SessionKey, Spec>,
     reports: Vec<Report>,
     /// Profiles that the files no longer hold in a form that works, kept as they were.
     carried: BTreeSet<ProfileName>,
@@ -48,11 +51,24 @@ fn report_of(finding: &Finding) -> Report {
     Report::new(Code::ConfigBroken, what, format!("mend {}", finding.origin)).because(refused)
 }
 
+/// Adds what eksd's own settings say about MFA.
+fn with_settings(mut chain: Chain, settings: &Settings) -> Chain {
+    for device in chain.hops.iter_mut().filter_map(|hop| hop.mfa.as_mut()) {
+        if device.process.is_none() {
+            device.process = settings.mfa_process(&device.serial).map(str::to_owned);
+        }
+    }
+    if let Some(hop) = chain.hops.first() {
+        chain.mfa_way = settings.mfa_way(hop.profile.as_str());
+    }
+    chain
+}
+
 impl Known {
     /// Resolves `files`. A profile or sso-session that is lost because a line has just become
     /// unreadable keeps what `self` knew of it until the line is mended. `unread` are files that
     /// could not be read at all.
-    pub(super) fn update(&mut self, mut files: AwsFiles, unread: Vec<Report>) {
+    pub(super) fn update(&mut self, mut files: AwsFiles, unread: Vec<Report>, settings: &Settings) {
         let lost_lines = !unread.is_empty() || has_news(&self.files.findings, &files.findings);
         let mut reports = unread;
         reports.extend(files.findings.iter().map(report_of));
@@ -67,7 +83,7 @@ impl Known {
             );
             Report::new(Code::ConfigBroken, what, "mend the lines named above")
         }));
-        *self = Self { carried, ..Self::resolve(files, reports) };
+        *self = Self { carried, ..Self::resolve(files, reports, settings) };
     }
 
     /// Puts the profiles that worked and do not work any more back, with their sso-sessions.
@@ -92,28 +108,37 @@ impl Known {
         carried
     }
 
-    fn resolve(files: AwsFiles, reports: Vec<Report>) -> Self {
-        let mut logins = BTreeMap::new();
+    fn resolve(files: AwsFiles, reports: Vec<Report>, settings: &Settings) -> Self {
+        let (mut logins, mut roots) = (BTreeMap::new(), BTreeMap::new());
         let profiles = files
             .profiles
             .iter()
             .map(|(name, section)| {
-                let chain = chain::resolve(&files, name.as_str());
+                let chain = chain::resolve(&files, name.as_str())
+                    .map(|chain| with_settings(chain, settings));
                 if let Ok(chain) = &chain
                     && let Some(login) = chain.login()
                 {
                     logins.entry(login.key.clone()).or_insert_with(|| login.clone());
                 }
                 let specs = chain.as_ref().map(Chain::specs).unwrap_or_default();
+                if let Some(root) = specs.first().filter(|spec| spec.is_root()) {
+                    roots.entry(root.key.clone()).or_insert_with(|| root.clone());
+                }
                 (name.clone(), Resolved { chain, specs, line: section.origin.line })
             })
             .collect();
-        Self { files, profiles, logins, reports, carried: BTreeSet::new() }
+        Self { files, profiles, logins, roots, reports, carried: BTreeSet::new() }
     }
 
     /// Returns what is wrong with the files.
     pub(super) fn reports(&self) -> &[Report] {
         &self.reports
+    }
+
+    /// Returns what the files say.
+    pub(super) fn files(&self) -> &AwsFiles {
+        &self.files
     }
 
     /// Returns whether no profile is known at all.
@@ -163,6 +188,21 @@ impl Known {
     /// Returns the sign-in of that name (sso-session or start URL).
     pub(super) fn login_named(&self, name: &str) -> Option<&SsoLogin> {
         self.logins.values().find(|login| login.key.cache_text() == name)
+    }
+
+    /// Returns the root session of that name: a sign-in, an MFA device, or a console identity.
+    pub(super) fn root_named(&self, name: &str) -> Option<&Spec> {
+        self.roots().find(|root| match &root.key {
+            SessionKey::Login(login) => login.cache_text() == name,
+            SessionKey::Mfa { serial, .. } => serial == name,
+            SessionKey::Console(arn) => arn == name,
+            _ => false,
+        })
+    }
+
+    /// Returns every root session that some profile leads to.
+    pub(super) fn roots(&self) -> impl Iterator<Item = &Spec> {
+        self.roots.values()
     }
 
     /// Returns a name that is spelled almost like `name`.

@@ -13,7 +13,7 @@ use crate::{
     ipc::wire::{EndedSession, LogoutDone, LogoutParams, StillValid},
     model::{
         Chain, ProfileName, Secret, Source, SsoLogin,
-        session::{SessionKey, Spec},
+        session::{Activity, Recipe, SessionKey, Spec},
     },
     report::Report,
     world::World,
@@ -21,18 +21,21 @@ use crate::{
 
 impl Agent {
     pub(super) fn logout(&mut self, params: &LogoutParams, reply: Reply<LogoutDone>) {
-        let logins: Vec<SsoLogin> = if params.all {
-            self.known.logins().values().cloned().collect()
+        let roots: Vec<Spec> = if params.all {
+            self.known.roots().cloned().collect()
         } else {
-            match self.login_for(params.name.as_deref()) {
-                Ok(login) => vec![login],
+            match self.root_for(params.name.as_deref()) {
+                Ok(root) => vec![root],
                 Err(report) => {
                     let _hung_up = reply.send(Err(report));
                     return;
                 }
             }
         };
-        let jobs: Vec<Wipe> = logins.into_iter().map(|login| self.wipe(login)).collect();
+        let jobs: Vec<Wipe> = roots.iter().map(|root| self.wipe(root)).collect();
+        if params.all {
+            self.wipe_rest();
+        }
         let world = self.world.clone();
         self.workers.spawn(async move {
             let mut ended = Vec::new();
@@ -44,33 +47,66 @@ impl Agent {
     }
 
     /// Wipes what is held in memory, and returns what is left to do on disk and at AWS.
-    fn wipe(&mut self, login: SsoLogin) -> Wipe {
-        let key = SessionKey::Login(login.key.clone());
-        let access_token = match self.vault.get(&key) {
-            Some(Held::Token(token)) => Some(token.access_token.clone()),
-            _ => None,
+    fn wipe(&mut self, root: &Spec) -> Wipe {
+        let still_valid = self.still_valid(&root.key);
+        let rest = match &root.recipe {
+            Recipe::Login(login) => {
+                let token = match self.vault.get(&root.key) {
+                    Some(Held::Token(token)) => Some(token.clone()),
+                    _ => None,
+                };
+                self.memory.forget_session(&login.key);
+                self.scribe.keep_state(&self.memory);
+                if let Some(token) = &token {
+                    self.logins.note_refused(&login.key, token);
+                }
+                Rest::Sso {
+                    roles: self.roles_of(login),
+                    login: login.clone(),
+                    access_token: token.map(|token| token.access_token),
+                }
+            }
+            _ => Rest::Nothing,
         };
-        let still_valid = self.still_valid(&login);
-        let roles = self.roles_of(&login);
-        if let Some(Held::Token(token)) = self.vault.get(&key) {
-            let token = token.clone();
-            self.logins.note_refused(&login.key, &token);
-        }
-        self.forget_login(&login.key, None);
-        Wipe { login, access_token, still_valid, roles }
+        self.forget_root(&root.key, None);
+        self.forget_kept(&root.key);
+        let chains = self.chains_of(&root.key);
+        Wipe { name: root.login_name(), rest, still_valid, chains }
     }
 
-    /// Role keys were handed out, and AWS has no way to take them back.
-    fn still_valid(&self, login: &SsoLogin) -> Vec<StillValid> {
+    /// What hangs on no root session: what programs printed, roles assumed with long-lived keys.
+    fn wipe_rest(&mut self) {
+        let keys: Vec<SessionKey> = self.vault.keys().cloned().collect();
+        for key in keys {
+            self.vault.remove(&key);
+            self.forget_flight(&key);
+            if let Some(session) = self.sessions.get_mut(&key) {
+                session.held = None;
+                session.revive();
+                session.activity = Activity::Idle;
+                // Nothing is fetched again until somebody asks.
+                session.warm_until = None;
+            }
+        }
+    }
+
+    /// Returns the chains that begin at a root session.
+    fn chains_of(&self, root: &SessionKey) -> Vec<Chain> {
+        let rows = self.known.in_file_order().into_iter().map(|(_, resolved)| resolved);
+        let under = rows.filter(|it| it.specs.first().is_some_and(|spec| spec.key == *root));
+        under.filter_map(|resolved| resolved.chain.as_ref().ok()).cloned().collect()
+    }
+
+    /// Keys were handed out, and AWS has no way to take them back.
+    fn still_valid(&self, root: &SessionKey) -> Vec<StillValid> {
         let now = self.now();
-        let profiles = self.known.profiles_of(&login.key);
-        profiles
-            .into_iter()
-            .filter_map(|profile| {
-                let leaf: &Spec = self.known.profile(profile.as_str())?.specs.last()?;
+        let rows = self.known.in_file_order().into_iter();
+        rows.filter(|(_, resolved)| resolved.specs.first().is_some_and(|spec| spec.key == *root))
+            .filter_map(|(profile, resolved)| {
+                let leaf: &Spec = resolved.specs.last()?;
                 let held = self.sessions.get(&leaf.key)?.held.filter(|held| held.is_good(now))?;
-                let is_role = !matches!(leaf.key, SessionKey::Login(_));
-                is_role.then(|| StillValid {
+                let are_keys = !matches!(leaf.key, SessionKey::Login(_));
+                are_keys.then(|| StillValid {
                     profile: profile.to_string(),
                     until: rfc3339(held.expires_at),
                 })
@@ -93,50 +129,74 @@ impl Agent {
     }
 }
 
-/// What is left to do for one sign-in.
+/// What is left to do for one root session.
 struct Wipe {
-    login: SsoLogin,
-    access_token: Option<Secret>,
+    name: String,
+    rest: Rest,
     still_valid: Vec<StillValid>,
-    roles: Vec<(String, String)>,
+    /// What hangs on it: the AWS CLI keeps keys of the roles, too.
+    chains: Vec<Chain>,
+}
+
+/// Where else a root session is known.
+enum Rest {
+    /// Nowhere: AWS cannot take an MFA session back.
+    Nothing,
+    /// At AWS, and in the AWS CLI's caches.
+    Sso { login: SsoLogin, access_token: Option<Secret>, roles: Vec<(String, String)> },
 }
 
 impl Wipe {
     async fn run(self, world: &Arc<World>) -> EndedSession {
-        let (cache, key, roles) =
-            (world.sso_cache.clone(), self.login.key.clone(), self.roles.clone());
-        // The file first: whatever AWS says, nothing here can use the session any more.
-        let on_disk = blocking(move || {
-            let _lock = cache.lock(&key, LOCK_PATIENCE);
-            let token = cache.read(&key).ok().flatten().map(|cached| cached.token.access_token);
-            let mut removed = cache.remove(&key);
-            for (account_id, role_name) in &roles {
-                let gone = cache.remove_cli_role_cache(account_id, role_name, &key);
-                removed = removed.and(gone);
+        let (not_told, not_wiped) = match self.rest {
+            Rest::Nothing => (None, None),
+            Rest::Sso { login, access_token, roles } => {
+                wipe_sso(world, login, access_token, roles).await
             }
-            (token, removed)
-        })
-        .await;
-        let (token_on_disk, not_wiped) = match on_disk {
-            Ok((token, removed)) => (token, removed.err().map(Report::from)),
-            Err(trouble) => (None, Some(trouble.report)),
         };
-        let mut not_told = None;
-        if let Some(token) = self.access_token.or(token_on_disk) {
-            let login = self.login.key.to_string();
-            if let Err(error) = world.aws.logout(&self.login.reach, &token).await
-                // A token that AWS does not know any more needs no logout.
-                && error.kind != Kind::TokenRefused
-            {
-                not_told = Some(error.report(&login));
-            }
-        }
-        tracing::info!(login = %self.login.key, told = not_told.is_none(), "logged out");
-        EndedSession {
-            session: self.login.key.to_string(),
-            not_told,
-            not_wiped,
-            still_valid: self.still_valid,
-        }
+        let (cache, chains) = (world.sso_cache.clone(), self.chains);
+        let removed = blocking(move || {
+            chains.iter().try_for_each(|chain| cache.remove_cli_assumed_roles(chain).map(|_| ()))
+        });
+        let removed = removed.await.map_err(|trouble| trouble.report);
+        let not_wiped =
+            not_wiped.or_else(|| removed.and_then(|done| done.map_err(Report::from)).err());
+        tracing::info!(session = self.name, told = not_told.is_none(), "logged out");
+        EndedSession { session: self.name, not_told, not_wiped, still_valid: self.still_valid }
     }
+}
+
+/// Returns why AWS could not be told, and why the files could not be removed.
+async fn wipe_sso(
+    world: &Arc<World>,
+    login: SsoLogin,
+    access_token: Option<Secret>,
+    roles: Vec<(String, String)>,
+) -> (Option<Report>, Option<Report>) {
+    let (cache, key) = (world.sso_cache.clone(), login.key.clone());
+    // The file first: whatever AWS says, nothing here can use the session any more.
+    let on_disk = blocking(move || {
+        let _lock = cache.lock(&key, LOCK_PATIENCE);
+        let token = cache.read(&key).ok().flatten().map(|cached| cached.token.access_token);
+        let mut removed = cache.remove(&key);
+        for (account_id, role_name) in &roles {
+            let gone = cache.remove_cli_role_cache(account_id, role_name, &key);
+            removed = removed.and(gone);
+        }
+        (token, removed)
+    })
+    .await;
+    let (token_on_disk, not_wiped) = match on_disk {
+        Ok((token, removed)) => (token, removed.err().map(Report::from)),
+        Err(trouble) => (None, Some(trouble.report)),
+    };
+    let mut not_told = None;
+    if let Some(token) = access_token.or(token_on_disk)
+        && let Err(error) = world.aws.logout(&login.reach, &token).await
+        // A token that AWS does not know any more needs no logout.
+        && error.kind != Kind::TokenRefused
+    {
+        not_told = Some(error.report(&login.key.to_string()));
+    }
+    (not_told, not_wiped)
 }

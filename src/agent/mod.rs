@@ -3,18 +3,24 @@
 //! [`lifecycle`] is the program; [`run`] is the agent itself, with its edges, its listener and its end
 //! as parameters, so that tests call the same function.
 
+mod adopt;
 mod answers;
 mod asks;
 mod callback;
+mod clocks;
 mod clusters;
 mod endpoint;
+mod ensure;
 mod event;
+pub mod explain;
 mod flights;
+mod kept;
 mod known;
 pub mod lifecycle;
 mod login;
 mod logout;
 mod owner;
+mod person;
 mod prompts;
 mod refresh;
 mod scribe;
@@ -79,7 +85,7 @@ fn wake(world: &Arc<World>, shutdown: &CancellationToken) -> (Agent, Mailbox, In
     let complaints: [(&'static str, Option<Report>); 2] = [("state", lost), ("clusters", unread)];
     for (what, report) in complaints {
         if let Some(report) = report {
-            agent.reports.insert(what, report);
+            agent.reports.insert(what.to_owned(), report);
         }
     }
     agent.begin();

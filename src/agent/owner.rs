@@ -8,7 +8,7 @@
 //! ```
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -23,10 +23,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     asks::Parked,
     clusters::Clusters,
-    event::{Event, Fresh, Mailbox},
+    event::{Event, Mailbox},
     flights::Flight,
     known::Known,
     login::Logins,
+    refresh::blocking,
     scribe::{PromptLine, Scribe},
     watcher::{self, Watches},
 };
@@ -34,6 +35,7 @@ use crate::{
     config::aws_files,
     model::{
         AwsFiles, Credentials, LoginKey, ProfileName, Secret, SsoToken,
+        keyring::KeyringStatus,
         notice::{self, Root, Said},
         plan::{self, Sessions},
         policy::Policy,
@@ -41,7 +43,7 @@ use crate::{
         status::{self, LoginFacts, Seen},
     },
     report::{Code, Report},
-    store::state::State,
+    store::{mirror, state::State},
     world::World,
 };
 
@@ -66,6 +68,16 @@ pub(super) enum Held {
     Keys(Credentials),
 }
 
+impl Held {
+    /// Returns the credentials, where it is something that signs.
+    pub(super) fn keys(&self) -> Option<&Credentials> {
+        match self {
+            Self::Keys(keys) => Some(keys),
+            Self::Token(_) => None,
+        }
+    }
+}
+
 /// The owner of every session.
 pub(super) struct Agent {
     pub(super) world: Arc<World>,
@@ -79,7 +91,15 @@ pub(super) struct Agent {
     pub(super) clusters: Clusters,
     pub(super) parked: Vec<Parked>,
     pub(super) scribe: Scribe,
-    pub(super) reports: BTreeMap<&'static str, Report>,
+    pub(super) reports: BTreeMap<String, Report>,
+    /// Sign-ins of which nobody has asked AWS yet whose they are.
+    pub(super) unidentified: BTreeSet<LoginKey>,
+    /// What the key store said last.
+    pub(super) key_store: Option<KeyringStatus>,
+    /// Sessions that the key store was asked for.
+    pub(super) looked_for: BTreeSet<SessionKey>,
+    /// Whose they were before.
+    pub(super) earlier_person: BTreeMap<LoginKey, String>,
     pub(super) started_at: Timestamp,
     pub(super) changed: watch::Sender<u64>,
     pub(super) workers: JoinSet<()>,
@@ -122,6 +142,10 @@ impl Agent {
             parked: Vec::new(),
             scribe,
             reports: BTreeMap::new(),
+            unidentified: BTreeSet::new(),
+            key_store: None,
+            looked_for: BTreeSet::new(),
+            earlier_person: BTreeMap::new(),
             started_at: world.clock.now(),
             changed: watch::Sender::new(0),
             workers: JoinSet::new(),
@@ -212,11 +236,20 @@ impl Agent {
         // A question changes nothing that somebody watches.
         self.is_news |= !matches!(
             event,
-            Event::Status { .. } | Event::Subscribe { .. } | Event::Resolve { .. }
+            Event::Status { .. }
+                | Event::Subscribe { .. }
+                | Event::Resolve { .. }
+                | Event::Ends { .. }
+                | Event::Explain { .. }
+                | Event::MirrorWritten(Ok(()))
         );
         match event {
-            Event::Credentials { profile, patience, is_use, reply } => {
-                self.ask_credentials(&profile, patience, is_use, reply);
+            Event::Credentials { ask, reply } => self.ask_credentials(&ask, reply),
+            Event::Explain { name, reply } => {
+                let _hung_up = reply.send(self.explain(&name));
+            }
+            Event::Ends { name, reply } => {
+                let _hung_up = reply.send(self.ends(&name));
             }
             Event::Signer { params, patience, reply } => self.ask_signer(&params, patience, reply),
             Event::Status { params, reply } => {
@@ -232,7 +265,17 @@ impl Agent {
                 let _hung_up = reply.send(self.note_use(&params));
             }
             Event::Login { params, news } => self.begin_login(&params, news),
-            Event::LoginOpened { key, open } => self.logins.opened(&key, &open),
+            Event::LoginOpened { key, open } => self.logins.opened(&key, open),
+            Event::LoginCode { key, code } => self.try_code(&key, code.expose()),
+            Event::CodeTried(tried) => self.code_tried(*tried),
+            Event::Identified(identified) => self.identified(identified),
+            Event::StoreAnswered { key, answer } => self.store_answered(&key, answer),
+            Event::MirrorWritten(result) => {
+                match result {
+                    Ok(()) => self.reports.remove("mirror"),
+                    Err(report) => self.reports.insert("mirror".to_owned(), report),
+                };
+            }
             Event::LoginEnded { key, result } => self.end_login(&key, result),
             Event::LoginLeft => self.logins.sweep(),
             Event::Logout { params, reply } => self.logout(&params, reply),
@@ -253,7 +296,7 @@ impl Agent {
             Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
             Event::Written { what, report } => {
                 match report {
-                    Some(report) => self.reports.insert(what, report),
+                    Some(report) => self.reports.insert(what.to_owned(), report),
                     None => self.reports.remove(what),
                 };
             }
@@ -307,16 +350,14 @@ impl Agent {
     }
 
     fn roots(&self, now: Timestamp) -> Vec<Root> {
-        self.sessions
-            .iter()
-            .filter_map(|(key, session)| {
-                let SessionKey::Login(login) = key else { return None };
-                Some(Root {
-                    key: login.clone(),
-                    has_ended: session.activity == Activity::WaitingForPerson,
-                    end: status::root_end(session, self.login_facts(login), now),
-                    in_use: session.is_warm(now),
-                })
+        let roots = self.sessions.values().filter(|session| session.is_root());
+        roots
+            .map(|session| Root {
+                key: session.spec.key.clone(),
+                login_name: session.spec.login_name(),
+                has_ended: session.activity == Activity::WaitingForPerson,
+                end: status::end_of(session, self, now),
+                in_use: session.is_warm(now),
             })
             .collect()
     }
@@ -328,10 +369,22 @@ impl Agent {
         };
         LoginFacts {
             logged_in_at: self.memory.logged_in_at.get(key).copied(),
-            length: self.world.settings.session_length(key),
+            length: self
+                .world
+                .settings
+                .session_length(key)
+                .or_else(|| self.memory.learned_length(key)),
             registration_expires_at: token
                 .and_then(|token| token.registration.as_ref())
                 .map(|registration| registration.expires_at),
+        }
+    }
+
+    /// Returns who says how long a sign-in lasts.
+    pub(super) fn length_source(&self, key: &LoginKey) -> &'static str {
+        match self.world.settings.session_length(key) {
+            Some(_) => "`length` in the settings",
+            None => "learned from earlier sessions",
         }
     }
 
@@ -370,7 +423,8 @@ impl Agent {
     }
 
     fn take_files(&mut self, files: AwsFiles, unread: Vec<Report>) {
-        self.known.update(files, unread);
+        self.known.update(files, unread, &self.world.settings);
+        self.follow_with_mirror();
         let wanted = self.known.specs();
         // A role that somebody asked for by its ARN hangs on a session that stays.
         let is_kept = |key: &SessionKey| match key {
@@ -401,6 +455,28 @@ impl Agent {
         for spec in &roots {
             self.session(spec);
         }
+        self.look_for_kept();
+    }
+
+    /// Once somebody uses the mirror config, it follows the files.
+    fn follow_with_mirror(&mut self) {
+        if !self.world.is_daemon() {
+            return;
+        }
+        let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
+        self.workers.spawn(async move {
+            let refresh = move || {
+                let is_used = mirror::Mirror::at(&world.paths).config.exists();
+                if is_used {
+                    mirror::refresh(&world.paths, &world.command).map(|_| ())
+                } else {
+                    Ok(())
+                }
+            };
+            if let Ok(written) = blocking(refresh).await {
+                mailbox.send(Event::MirrorWritten(written.map_err(Report::from)));
+            }
+        });
     }
 
     /// Profiles used shortly before the agent started are warm from the start.
@@ -430,78 +506,11 @@ impl Agent {
         self.sessions.remove(key);
         self.vault.remove(key);
         self.forget_flight(key);
+        self.login_gone(key);
+        self.looked_for.remove(key);
         if let SessionKey::Login(login) = key {
             // Should it come back, its file is looked at with fresh eyes.
             self.files_say.remove(login);
-        }
-    }
-
-    /// A shared token file was read, at the start or because it changed.
-    fn cache_read(&mut self, login: &LoginKey, found: Option<crate::store::sso_cache::Cached>) {
-        let now = self.now();
-        let key = SessionKey::Login(login.clone());
-        let says = found.as_ref().map(|cached| cached.token.access_token.clone());
-        let said = self.files_say.insert(login.clone(), says.clone());
-        let is_first_look = said.is_none();
-        let Some(session) = self.sessions.get(&key) else { return };
-        if said == Some(says) {
-            return;
-        }
-        let Some(cached) = found else {
-            if session.held.is_some() {
-                tracing::info!(session = %key, "the token file is gone: somebody logged out");
-                self.forget_login(login, None);
-            }
-            return;
-        };
-        let ours = match self.vault.get(&key) {
-            Some(Held::Token(token)) => Some(token),
-            _ => None,
-        };
-        let is_new = ours.is_none_or(|ours| {
-            ours.access_token != cached.token.access_token
-                || ours.refresh_token != cached.token.refresh_token
-        });
-        let is_useful = now < cached.token.expires_at || cached.token.is_refreshable(now);
-        let was_waiting = session.activity == Activity::WaitingForPerson;
-        // The token that was refused is not tried again because somebody touched its file.
-        let is_dead = was_waiting && self.logins.was_refused(login, &cached.token);
-        if !is_new || !is_useful || is_dead || self.logins.is_in_flight(login) {
-            return;
-        }
-        tracing::info!(session = %key, "token adopted from the shared cache");
-        // At the first look every session waits, and what is remembered is better than a file's age.
-        let is_login = was_waiting && !is_first_look;
-        if is_login || !self.memory.logged_in_at.contains_key(login) {
-            self.note_login(login, cached.modified_at);
-        }
-        self.forget_flight(&key);
-        let issued_at = Some(cached.modified_at);
-        self.hold(&key, Fresh::Token { token: cached.token, issued_at, not_kept: None });
-        self.revive_under(login);
-    }
-
-    pub(super) fn note_login(&mut self, login: &LoginKey, at: Timestamp) {
-        self.memory.logged_in_at.insert(login.clone(), at);
-        self.scribe.keep_state(&self.memory);
-    }
-
-    /// The sign-in is over here: what it held and what hangs on it is dropped.
-    pub(super) fn forget_login(&mut self, login: &LoginKey, trouble: Option<Trouble>) {
-        let root = SessionKey::Login(login.clone());
-        let under: Vec<SessionKey> =
-            self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
-        for key in under {
-            self.vault.remove(&key);
-            self.forget_flight(&key);
-            if let Some(session) = self.sessions.get_mut(&key) {
-                session.held = None;
-                session.revive();
-                session.activity = Activity::Idle;
-            }
-        }
-        if let Some(session) = self.sessions.get_mut(&root) {
-            session.end(trouble);
         }
     }
 }

@@ -11,14 +11,19 @@ use super::{
 use crate::{
     aws::{AwsError, Class, Kind, TokenRequest},
     model::{
-        Credentials, LoginKey, RoleHop, Secret, SsoLogin, SsoToken,
-        session::{FailureClass, Recipe, Session, SessionKey, Trouble},
+        Credentials, LoginKey, MfaDevice, Process, ProfileName, RoleHop, Secret, SsoLogin,
+        SsoToken,
+        session::{FailureClass, MfaRecipe, Recipe, Session, SessionKey, Spec, Trouble},
         text::printable,
     },
+    program::{self, ProgramError},
     report::{Code, Report},
     store::{StoreError, sso_cache::Cached},
     world::World,
 };
+
+/// After this time a device shows another code (RFC 6238 section 5.2).
+const NEXT_CODE: Duration = Duration::from_secs(30);
 
 /// How long another program may hold a token file's lock: as long as a refresh takes.
 pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -54,10 +59,59 @@ pub(super) enum Job {
     /// A role.
     Role {
         /// The hop.
-        hop: RoleHop,
+        hop: Box<RoleHop>,
         /// Who assumes it.
         credentials: Credentials,
+        /// The code that it is assumed with.
+        code: Option<GivenCode>,
     },
+    /// What a program prints.
+    Process(Process),
+    /// An MFA session.
+    Mfa {
+        /// What it is made of.
+        recipe: Box<MfaRecipe>,
+        /// The code.
+        code: GivenCode,
+    },
+}
+
+/// Where an MFA code comes from.
+pub(super) enum GivenCode {
+    /// A person.
+    Typed(Secret),
+    /// A command that prints one.
+    Program(String),
+}
+
+impl GivenCode {
+    async fn get(
+        self,
+        world: &Arc<World>,
+        profile: &ProfileName,
+        device: &MfaDevice,
+    ) -> Result<Secret, Trouble> {
+        let command = match self {
+            Self::Typed(code) => return Ok(code),
+            Self::Program(command) => command,
+        };
+        let printed = run(world, &command, profile, None).await;
+        printed.and_then(|printed| program::mfa_code(&printed)).map_err(|error| Trouble {
+            class: error.class(),
+            report: error.report("mfa_process", profile.as_str(), &device.origin),
+        })
+    }
+}
+
+/// Runs a program of the person for a profile.
+async fn run(
+    world: &Arc<World>,
+    command: &str,
+    profile: &ProfileName,
+    region: Option<&str>,
+) -> Result<Secret, ProgramError> {
+    let environment = world.helpers.for_profile(profile.as_str(), region);
+    program::run(command, &environment, program::DEADLINE).await
 }
 
 impl Job {
@@ -66,28 +120,52 @@ impl Job {
         session: &Session,
         vault: &std::collections::HashMap<SessionKey, Held>,
     ) -> Option<Self> {
-        let parent = session.spec.parent.as_ref().and_then(|parent| vault.get(parent));
-        match (&session.spec.recipe, &session.spec.key, parent) {
-            (Recipe::Login(login), key, _) => match vault.get(key)? {
+        let held = |key: &SessionKey| vault.get(key);
+        let parent = session.spec.parent.as_ref().and_then(held);
+        match (&session.spec.recipe, &session.spec.key) {
+            (Recipe::Login(login), key) => match held(key)? {
                 Held::Token(token) => {
                     Some(Self::Token { login: login.clone(), token: token.clone() })
                 }
                 Held::Keys(_) => None,
             },
-            (
-                Recipe::SsoRole { reach },
-                SessionKey::SsoRole { login, account_id, role_name },
-                Some(Held::Token(token)),
-            ) => Some(Self::SsoRole {
-                reach: reach.clone(),
-                access_token: token.access_token.clone(),
-                login: login.clone(),
-                account_id: account_id.clone(),
-                role_name: role_name.clone(),
-            }),
-            (Recipe::AssumeRole { hop, .. }, _, Some(Held::Keys(credentials)))
-            | (Recipe::AssumeRole { hop, keys: Some(credentials) }, _, None) => {
-                Some(Self::Role { hop: (**hop).clone(), credentials: credentials.clone() })
+            (Recipe::SsoRole { reach }, SessionKey::SsoRole { login, account_id, role_name }) => {
+                let Held::Token(token) = parent? else { return None };
+                Some(Self::SsoRole {
+                    reach: reach.clone(),
+                    access_token: token.access_token.clone(),
+                    login: login.clone(),
+                    account_id: account_id.clone(),
+                    role_name: role_name.clone(),
+                })
+            }
+            (Recipe::AssumeRole { hop, keys: None }, _) => {
+                let credentials = parent?.keys()?.clone();
+                Some(Self::Role { hop: hop.clone(), credentials, code: None })
+            }
+            (Recipe::AssumeRole { hop, keys: Some(keys) }, SessionKey::Role { serial, .. }) => {
+                let code = match serial {
+                    Some(_) => Some(GivenCode::Program(session.spec.device()?.process.clone()?)),
+                    None => None,
+                };
+                Some(Self::Role { hop: hop.clone(), credentials: keys.clone(), code })
+            }
+            (Recipe::Process(process), _) => Some(Self::Process(process.clone())),
+            (Recipe::Mfa(recipe), _) => {
+                let code = GivenCode::Program(recipe.device.process.clone()?);
+                Some(Self::Mfa { recipe: recipe.clone(), code })
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the job that begins a session with a code that a person typed.
+    pub(super) fn with_code(spec: &Spec, code: Secret) -> Option<Self> {
+        let code = GivenCode::Typed(code);
+        match &spec.recipe {
+            Recipe::Mfa(recipe) => Some(Self::Mfa { recipe: recipe.clone(), code }),
+            Recipe::AssumeRole { hop, keys: Some(keys) } => {
+                Some(Self::Role { hop: hop.clone(), credentials: keys.clone(), code: Some(code) })
             }
             _ => None,
         }
@@ -95,8 +173,11 @@ impl Job {
 
     /// Does it.
     pub(super) async fn run(self, world: &Arc<World>) -> Result<Fresh, Trouble> {
-        world.pace.wait().await;
+        if !matches!(self, Self::Process(_)) {
+            world.pace.wait().await;
+        }
         match self {
+            Self::Process(process) => from_process(world, &process).await,
             Self::Token { login, token } => refresh_token(world, login, token).await,
             Self::SsoRole { reach, access_token, login, account_id, role_name } => world
                 .aws
@@ -114,25 +195,67 @@ impl Job {
                     }
                     found
                 }),
-            Self::Role { hop, credentials } => {
-                let name = hop.profile.to_string();
-                let is_temporary = credentials.are_temporary();
-                world
-                    .aws
-                    .assume_role(&credentials, &hop, &world.role_session_name)
-                    .await
-                    .map(Fresh::Keys)
-                    .map_err(|error| {
-                        let found = trouble(&error, &name);
-                        // What the role was assumed with is over: that is what to renew.
-                        let is_source = error.kind == Kind::CredentialsExpired
-                            || (error.kind == Kind::KeyRefused && is_temporary);
-                        let class = if is_source { FailureClass::NeedsPerson } else { found.class };
-                        Trouble { class, ..found }
-                    })
+            Self::Role { hop, credentials, code } => {
+                assume_role(world, &hop, &credentials, code).await
             }
+            Self::Mfa { recipe, code } => begin_mfa(world, &recipe, code).await,
         }
     }
+}
+
+async fn assume_role(
+    world: &Arc<World>,
+    hop: &RoleHop,
+    credentials: &Credentials,
+    code: Option<GivenCode>,
+) -> Result<Fresh, Trouble> {
+    let is_printed = matches!(code, Some(GivenCode::Program(_)));
+    let code = match (code, &hop.mfa) {
+        (Some(code), Some(device)) => Some((device, code.get(world, &hop.profile, device).await?)),
+        _ => None,
+    };
+    let code = code.as_ref().map(|(device, code)| (device.serial.as_str(), code));
+    let given = world.aws.assume_role(credentials, hop, &world.role_session_name, code).await;
+    given.map(Fresh::Keys).map_err(|error| {
+        let found = code_trouble(&error, &hop.profile, is_printed);
+        // What the role was assumed with is over: that is what to renew.
+        let is_source = error.kind == Kind::CredentialsExpired
+            || (error.kind == Kind::KeyRefused && credentials.are_temporary());
+        let class = if is_source { FailureClass::NeedsPerson } else { found.class };
+        Trouble { class, ..found }
+    })
+}
+
+async fn from_process(world: &Arc<World>, process: &Process) -> Result<Fresh, Trouble> {
+    let region = process.reach.region.as_deref();
+    let printed = run(world, &process.command, &process.profile, region).await;
+    let keys = printed.and_then(|printed| program::credentials(&printed, world.clock.now()));
+    keys.map(Fresh::Keys).map_err(|error| Trouble {
+        class: error.class(),
+        report: error.report("credential_process", process.profile.as_str(), &process.origin),
+    })
+}
+
+async fn begin_mfa(
+    world: &Arc<World>,
+    recipe: &MfaRecipe,
+    code: GivenCode,
+) -> Result<Fresh, Trouble> {
+    let is_printed = matches!(code, GivenCode::Program(_));
+    let code = code.get(world, &recipe.profile, &recipe.device).await?;
+    let length = world.settings.mfa_session_duration;
+    let serial = &recipe.device.serial;
+    let given = world.aws.session_token(&recipe.reach, &recipe.keys, serial, &code, length).await;
+    given.map(Fresh::Keys).map_err(|error| code_trouble(&error, &recipe.profile, is_printed))
+}
+
+/// A code that a program printed may have been used a moment ago; the next one is new.
+fn code_trouble(error: &AwsError, profile: &ProfileName, is_printed: bool) -> Trouble {
+    let mut found = trouble(error, profile.as_str());
+    if is_printed && error.kind == Kind::MfaRefused {
+        found.class = FailureClass::MayPass { retry_after: Some(NEXT_CODE) };
+    }
+    found
 }
 
 /// Turns an error of AWS into what the model decides on. `login` is what `eksd login` takes.
@@ -223,12 +346,16 @@ async fn lost_race(
         let found = blocking(move || cache.read(&key)).await?;
         match found {
             Ok(Some(cached)) if is_newer(&cached, ours) => return Ok(adopt(cached)),
-            // Somebody logged out.
-            Ok(None) => break,
+            // Somebody logged out: that says nothing about the session's length.
+            Ok(None) => return Err(trouble(error, &login.key.to_string())),
             Ok(Some(_)) | Err(_) => tokio::time::sleep(RACE_LOOK).await,
         }
     }
-    Err(trouble(error, &login.key.to_string()))
+    let mut over = trouble(error, &login.key.to_string());
+    if error.kind == Kind::GrantRefused {
+        over.class = FailureClass::Ended;
+    }
+    Err(over)
 }
 
 fn is_newer(cached: &Cached, ours: &SsoToken) -> bool {

@@ -34,6 +34,11 @@ impl<'a> Headers<'a> {
             content_type: headers.get("content-type"),
         }
     }
+
+    /// Returns whether `body` is a page for a browser, as captive portals and proxies send.
+    pub(crate) fn is_page(self, body: &[u8]) -> bool {
+        is_page(self.content_type, body)
+    }
 }
 
 /// What a service says about a failure, in its own words.

@@ -166,36 +166,46 @@ impl Call<'_> {
 
     /// Turns a failure below HTTP into an error.
     pub(crate) fn unreachable(&self, error: &ConnectorError) -> AwsError {
-        let mut kind = if error.is_timeout() { Kind::Timeout } else { Kind::Connect };
-        let mut deepest = String::new();
-        let mut next: Option<&(dyn Error + 'static)> = Some(error);
-        while let Some(cause) = next {
-            deepest = cause.to_string();
-            if let Some(fault) = cause.downcast_ref::<Fault>() {
-                kind = match fault {
-                    Fault::TooLong | Fault::Cut => Kind::Malformed,
-                    Fault::Page { .. } | Fault::Redirect { .. } => Kind::Page,
-                    Fault::ProxyAuth => Kind::Proxy,
-                };
-                break;
-            }
-            if let Some(error) = cause.downcast_ref::<rustls::Error>() {
-                let untrusted = matches!(error, rustls::Error::InvalidCertificate(_));
-                kind = Kind::Tls { untrusted };
-                break;
-            }
-            // hyper-util's errors for name look-up and for CONNECT are not public types.
-            if deepest.starts_with("dns error") {
-                kind = Kind::Dns;
-            } else if deepest.starts_with("tunnel error") {
-                kind = Kind::Proxy;
-            }
-            next = match cause.downcast_ref::<io::Error>() {
-                // The source of an `io::Error` is its payload's source: the payload is skipped.
-                Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-                None => cause.source(),
-            };
-        }
-        self.error(PASSES, kind).with_message(&cleared(&deepest, &self.secrets))
+        unreachable(self.operation, &self.host, &self.secrets, error)
     }
+}
+
+/// Turns a failure below HTTP into an error.
+pub(crate) fn unreachable(
+    operation: &'static str,
+    host: &str,
+    secrets: &[&str],
+    error: &ConnectorError,
+) -> AwsError {
+    let mut kind = if error.is_timeout() { Kind::Timeout } else { Kind::Connect };
+    let mut deepest = String::new();
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        deepest = cause.to_string();
+        if let Some(fault) = cause.downcast_ref::<Fault>() {
+            kind = match fault {
+                Fault::TooLong | Fault::Cut => Kind::Malformed,
+                Fault::Page { .. } | Fault::Redirect { .. } => Kind::Page,
+                Fault::ProxyAuth => Kind::Proxy,
+            };
+            break;
+        }
+        if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+            let untrusted = matches!(error, rustls::Error::InvalidCertificate(_));
+            kind = Kind::Tls { untrusted };
+            break;
+        }
+        // hyper-util's errors for name look-up and for CONNECT are not public types.
+        if deepest.starts_with("dns error") {
+            kind = Kind::Dns;
+        } else if deepest.starts_with("tunnel error") {
+            kind = Kind::Proxy;
+        }
+        next = match cause.downcast_ref::<io::Error>() {
+            // The source of an `io::Error` is its payload's source: the payload is skipped.
+            Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => cause.source(),
+        };
+    }
+    AwsError::new(operation, PASSES, kind).with_host(host).with_message(&cleared(&deepest, secrets))
 }

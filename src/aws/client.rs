@@ -10,12 +10,13 @@ use std::{
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::tls::TlsContext;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    AwsError, StsEndpoint,
+    AwsError, InstanceMetadata, StsEndpoint,
     clock::{Clocks, Now, SdkClock},
     codes::Service,
     hosts,
@@ -89,6 +90,8 @@ pub struct Surroundings {
     pub dual_stack: Option<bool>,
     /// `AWS_REGION` or `AWS_DEFAULT_REGION`: for what names no region.
     pub region: Option<String>,
+    /// About the instance metadata service.
+    pub instance: InstanceMetadata,
     /// How long calls may take.
     pub deadlines: Deadlines,
     /// This machine's clock, uncorrected.
@@ -108,6 +111,7 @@ impl Surroundings {
             fips: None,
             dual_stack: None,
             region: None,
+            instance: InstanceMetadata::default(),
             deadlines: Deadlines::default(),
             now: Arc::new(now),
         }
@@ -182,6 +186,7 @@ impl Aws {
             ("AWS_ENDPOINT_URL_SSO", &endpoints.sso),
             ("AWS_ENDPOINT_URL_SSO_OIDC", &endpoints.sso_oidc),
             ("AWS_ENDPOINT_URL_EKS", &endpoints.eks),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &around.instance.endpoint),
         ] {
             if let Some(url) = url
                 && !url.is_empty()
@@ -222,6 +227,15 @@ impl Aws {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clocks.now()
+    }
+
+    pub(super) fn surroundings(&self) -> &Surroundings {
+        &self.around
+    }
+
+    /// Returns which authorities calls by `reach` believe; `None` is the platform's.
+    pub(super) fn trust(&self, reach: &Reach) -> Result<Option<TlsContext>, String> {
+        self.bundle(reach).map(|bundle| trust::bundle(&bundle.path)).transpose()
     }
 
     /// Returns the base URL of a service, without a final slash.

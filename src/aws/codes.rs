@@ -103,7 +103,11 @@ pub(crate) fn meaning(
     };
     // The same code for a wrong policy and a wrong code (aws/aws-cli issue 1985 and others).
     if code.starts_with("AccessDenied") && message.contains("MultiFactorAuthentication failed") {
-        return Some((Class::NeedsPerson, Kind::MfaRefused));
+        // "… unable to validate MFA code. Please verify your MFA serial number …": no other code
+        // helps.
+        let is_serial = message.contains("MFA serial number");
+        let class = if is_serial { Class::NeverWorks } else { Class::NeedsPerson };
+        return Some((class, Kind::MfaRefused));
     }
     if service == Service::SsoOidc && code == "AccessDeniedException" && message.contains("KMS_") {
         return Some((Class::NeverWorks, Kind::BadRequest));
@@ -204,6 +208,12 @@ mod tests {
         assert_eq!(
             meaning(Service::Sts, Some("AccessDenied"), 403, text),
             Some((Class::NeedsPerson, Kind::MfaRefused))
+        );
+        let text = "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify \
+                    your MFA serial number is valid and associated with this user.";
+        assert_eq!(
+            meaning(Service::Sts, Some("AccessDenied"), 403, text),
+            Some((Class::NeverWorks, Kind::MfaRefused))
         );
     }
 }

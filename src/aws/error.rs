@@ -74,7 +74,8 @@ pub enum Kind {
     KeyRefused,
     /// AWS knows the caller and says no.
     AccessDenied,
-    /// The MFA code was wrong or used before.
+    /// The MFA code was wrong or used before ([`Class::NeedsPerson`]), or the device cannot be
+    /// the caller's ([`Class::NeverWorks`]).
     MfaRefused,
     /// The service is switched off for the account in this region.
     RegionDisabled,
@@ -129,6 +130,8 @@ struct Details {
     message: String,
     request_id: Option<String>,
     server_date: Option<Timestamp>,
+    note: Option<String>,
+    fix: Option<String>,
 }
 
 impl AwsError {
@@ -162,6 +165,18 @@ impl AwsError {
         self
     }
 
+    /// Adds a line of what the call was, for people. `note` must be free of secrets.
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        self.details.note = Some(note.to_owned());
+        self
+    }
+
+    /// Says what to do where that does not follow from the kind alone.
+    pub(crate) fn with_fix(mut self, fix: &str) -> Self {
+        self.details.fix = Some(fix.to_owned());
+        self
+    }
+
     pub(crate) fn with_host(mut self, host: &str) -> Self {
         self.details.host = Some(host.to_owned());
         self
@@ -190,6 +205,14 @@ impl AwsError {
     /// Returns the host that was called.
     pub fn host(&self) -> Option<&str> {
         self.details.host.as_deref()
+    }
+
+    pub(super) fn note(&self) -> Option<&str> {
+        self.details.note.as_deref()
+    }
+
+    pub(super) fn fix(&self) -> Option<&str> {
+        self.details.fix.as_deref()
     }
 
     pub(super) fn why(&self) -> Option<String> {

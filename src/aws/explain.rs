@@ -1,6 +1,6 @@
 //! How failures of AWS calls are told to people.
 
-use super::{AwsError, Kind};
+use super::{AwsError, Class, Kind, container, instance, web_identity};
 use crate::{
     model::text::printable,
     report::{Code, Report},
@@ -14,12 +14,56 @@ impl AwsError {
     /// `eksd login`: a profile, an sso-session or a cluster.
     pub fn report(&self, name: &str) -> Report {
         let name = printable(name);
-        let told = self.on_the_way().or_else(|| self.at_login(&name));
+        let told =
+            self.next_door(&name).or_else(|| self.on_the_way()).or_else(|| self.at_login(&name));
         let (code, what, fix) = told.unwrap_or_else(|| self.at_aws(&name));
-        match self.why() {
-            Some(why) => Report::new(code, what, fix).because(why),
-            None => Report::new(code, what, fix),
-        }
+        let mut report = Report::new(code, what, self.fix().map_or(fix, str::to_owned));
+        report.why.extend(self.why());
+        report.why.extend(self.note().map(str::to_owned));
+        report
+    }
+
+    /// Not AWS was asked, but an endpoint next to this machine.
+    fn next_door(&self, shown: &str) -> Option<Told> {
+        let (place, away, refused) = match self.operation {
+            container::OPERATION => (
+                "container credentials endpoint",
+                "check that eksd-agent runs in the container whose variables AWS_CONTAINER_… it has",
+                "check the task role, or the pod identity association of the service account",
+            ),
+            instance::OPERATION => (
+                "instance metadata service",
+                "check that this machine is an EC2 instance and its metadata service is on; in a container it needs a hop limit of 2",
+                "check the role of the instance profile and its trust policy",
+            ),
+            _ => return None,
+        };
+        let asked = |what: &str, fix: &str| Some((format!("the {place} {what}"), fix.to_owned()));
+        let (code, told) = match self.kind {
+            Kind::Local => return None,
+            Kind::NotAssigned => (
+                Code::AccessDenied,
+                asked(
+                    "has no role for this instance",
+                    "attach an instance profile with a role to the instance",
+                ),
+            ),
+            Kind::AccessDenied | Kind::BadRequest => {
+                (Code::AccessDenied, asked(&format!("refused credentials for `{shown}`"), refused))
+            }
+            Kind::Throttled => (
+                Code::Throttled,
+                asked("asks to call less often", "wait: eksd tries again by itself"),
+            ),
+            Kind::ServerFault => {
+                (Code::Unreachable, asked("failed to answer", "wait: eksd tries again by itself"))
+            }
+            Kind::Page | Kind::Malformed => {
+                (Code::Unreachable, asked("sent an answer that makes no sense", away))
+            }
+            _ => (Code::Unreachable, asked("could not be reached", away)),
+        };
+        told.map(|(what, fix)| (code, what, fix))
     }
 
     /// AWS was not reached, or does not answer now.
@@ -108,13 +152,26 @@ impl AwsError {
                 format!("the login for `{shown}` was denied"),
                 format!("run `eksd login {shown}` and allow the access that the page asks for"),
             ),
+            Kind::CredentialsExpired if self.operation == web_identity::OPERATION => (
+                Code::Expired,
+                format!("the web identity token of `{shown}` has ended"),
+                "have a new token put into the file that `web_identity_token_file` names; eksd reads it again by itself"
+                    .to_owned(),
+            ),
             Kind::CredentialsExpired => {
                 (Code::Expired, format!("the credentials of `{shown}` have ended"), login)
             }
+            Kind::MfaRefused if self.class == Class::NeverWorks => (
+                Code::Misconfigured,
+                format!("the MFA device of `{shown}` cannot be used"),
+                format!(
+                    "mend `mfa_serial` of `{shown}`: `aws iam list-mfa-devices` shows the user's devices"
+                ),
+            ),
             Kind::MfaRefused => (
                 Code::NeedsMfa,
                 format!("AWS did not accept the MFA code for `{shown}`"),
-                "wait for the next code and use that".to_owned(),
+                "wait for the next code and use that: each works once".to_owned(),
             ),
             _ => return None,
         })
@@ -137,7 +194,11 @@ impl AwsError {
             Kind::AccessDenied => (
                 Code::AccessDenied,
                 format!("AWS denied {} for `{shown}`", self.operation),
-                format!("check role, trust policy and permissions; `eksd status {shown} --verbose` names the role"),
+                match self.operation {
+                    "AssumeRole" => "check that the role exists and that its trust policy lets this caller in; if it asks for MFA, set `mfa_serial`, for an external id, `external_id`".to_owned(),
+                    web_identity::OPERATION => "check that the role exists and that its trust policy names the issuer, audience and subject of the token".to_owned(),
+                    _ => format!("check role, trust policy and permissions; `eksd status {shown} --verbose` names the role"),
+                },
             ),
             Kind::RegionDisabled => (
                 Code::AwsRefused,

@@ -126,11 +126,19 @@ impl Http {
         Ok(inner.secure.get_or_init(|| connector(trust, proxy, inner.deadlines.connect)))
     }
 
-    /// Sends a request and reads the whole answer, within the attempt's deadline.
+    /// Sends a request and reads the whole answer, within the attempt's deadline. What cannot be an
+    /// answer of AWS is an error.
     pub(crate) async fn exchange(
         &self,
         request: HttpRequest,
     ) -> Result<HttpResponse, ConnectorError> {
+        let response = self.fetch(request).await?;
+        self.look_at(&response)?;
+        Ok(response)
+    }
+
+    /// Does as [`Http::exchange`] does, and leaves it to the caller to look at the answer.
+    pub(crate) async fn fetch(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let sent = self.connector_for(&request)?.call(request);
         let whole = async {
             let mut response = sent.await?;
@@ -138,11 +146,9 @@ impl Http {
             *response.body_mut() = SdkBody::from(body);
             Ok(response)
         };
-        let response = tokio::time::timeout(self.0.deadlines.attempt, whole)
+        tokio::time::timeout(self.0.deadlines.attempt, whole)
             .await
-            .unwrap_or_else(|late| Err(ConnectorError::timeout(late.into())))?;
-        self.look_at(&response)?;
-        Ok(response)
+            .unwrap_or_else(|late| Err(ConnectorError::timeout(late.into())))
     }
 
     fn look_at(&self, response: &HttpResponse) -> Result<(), ConnectorError> {

@@ -20,23 +20,31 @@ mod call;
 mod client;
 mod clock;
 mod codes;
+mod container;
 mod eks;
 pub mod eks_token;
 mod error;
 mod explain;
 mod hosts;
 mod http;
+mod instance;
+mod metadata;
 pub mod pkce;
 mod sso;
 mod sso_oidc;
 mod sts;
+mod token_file;
 mod trust;
+mod web_identity;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::{Aws, Deadlines, Endpoints, Surroundings};
+pub use container::{Authorization, ContainerSource};
 pub use eks_token::{Minted, StsEndpoint};
 pub use error::{AwsError, Class, Kind};
+pub use instance::InstanceMetadata;
 pub use sso_oidc::{DeviceAuthorization, Grant, TokenRequest};
 pub use sts::CallerIdentity;
+pub use web_identity::web_identity_token;

@@ -75,12 +75,20 @@ pub(super) fn sane_expiry(
     call: &Call<'_>,
     expires_at: Option<Timestamp>,
 ) -> Result<Timestamp, AwsError> {
+    sane(call.now(), expires_at).map_err(|message| call.nonsense(message))
+}
+
+/// Does as [`sane_expiry`] does, and says what is wrong.
+pub(super) fn sane(
+    now: Timestamp,
+    expires_at: Option<Timestamp>,
+) -> Result<Timestamp, &'static str> {
     match expires_at {
-        Some(at) if at <= call.now() => Err(call.nonsense("the credentials have ended already")),
-        Some(at) if LONGEST_SESSION < at.duration_since(call.now()) => {
-            Err(call.nonsense("the credentials would end later than AWS grants"))
+        Some(at) if at <= now => Err("the credentials have ended already"),
+        Some(at) if LONGEST_SESSION < at.duration_since(now) => {
+            Err("the credentials would end later than AWS grants")
         }
         Some(at) => Ok(at),
-        None => Err(call.nonsense("the end of the credentials is not a time")),
+        None => Err("the end of the credentials is not a time"),
     }
 }

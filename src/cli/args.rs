@@ -1,6 +1,10 @@
 //! Every flag of every command; help and completions are built from here.
 
+use std::{ffi::OsString, time::Duration};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{config::parse_duration, ipc::wire::MfaCode};
 
 /// Keeps AWS sessions and EKS access alive, and tells you before they end.
 #[derive(Debug, Parser)]
@@ -23,8 +27,18 @@ pub enum Command {
     Login(LoginArgs),
     /// End sessions, at AWS and here
     Logout(LogoutArgs),
+    /// Check that credentials will last: exit 0 only if all of them do
+    Ensure(EnsureArgs),
     /// Print shell code that makes this shell use a profile or cluster
     Use(UseArgs),
+    /// Run a command as a profile or cluster; its keys renew while it runs
+    Exec(ExecArgs),
+    /// Print a profile's keys as variables, for shells and env files; they do not renew
+    Env(EnvArgs),
+    /// Ask AWS who a profile is
+    Whoami(WhoamiArgs),
+    /// Say what a profile comes to, what limits it, and what shadows what
+    Explain(ExplainArgs),
     /// Print a profile's credentials, for `credential_process` in the AWS config
     CredentialProcess(CredentialProcessArgs),
     /// Print a cluster's token, for kubeconfig; takes the flags of `aws eks get-token`
@@ -74,7 +88,7 @@ pub struct StatusArgs {
 }
 
 /// `eksd login`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct LoginArgs {
     /// A profile, cluster or sso-session
@@ -88,7 +102,13 @@ pub struct LoginArgs {
     /// Print the address and open nothing
     #[arg(long)]
     pub no_browser: bool,
-    /// Fail where a person would be needed
+    /// Show the address as a QR code too, for a phone; implies `--device-code`
+    #[arg(long, conflicts_with = "no_input")]
+    pub qr: bool,
+    /// The code that the MFA device shows now
+    #[arg(long, value_name = "CODE", value_parser = mfa_code)]
+    pub mfa_code: Option<MfaCode>,
+    /// Fail where a person would be needed: exit 11 for a login, 12 for an MFA code
     #[arg(long)]
     pub no_input: bool,
 }
@@ -102,6 +122,90 @@ pub struct LogoutArgs {
     /// End every session
     #[arg(long, conflicts_with = "name")]
     pub all: bool,
+}
+
+/// `eksd ensure`.
+#[derive(Debug, Args)]
+pub struct EnsureArgs {
+    /// For how long: 45m, 1h30m
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub length: Duration,
+    /// Profiles and clusters; else this shell's profile
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The same, as a flag
+    #[arg(long = "profile", short = 'p', value_name = "NAME")]
+    pub profiles: Vec<String>,
+    /// On a terminal: log in where that is needed, then check again
+    #[arg(long)]
+    pub login: bool,
+}
+
+/// `eksd exec`.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// A profile or cluster
+    pub name: String,
+    /// Give keys through the container endpoint instead of a profile, for programs that know no
+    /// `credential_process`
+    #[arg(long)]
+    pub server: bool,
+    /// Allow it inside of another `eksd exec`
+    #[arg(long)]
+    pub nested: bool,
+    /// Run the command without asking for credentials first
+    #[arg(long)]
+    pub no_check: bool,
+    /// The command and its words
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+/// `eksd env`.
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    /// A profile or cluster
+    pub name: String,
+    /// For which reader
+    #[arg(long, value_enum, default_value_t)]
+    pub format: EnvFormat,
+}
+
+/// Readers of variables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EnvFormat {
+    /// sh, bash, zsh: eval "$(eksd env dev)"
+    #[default]
+    Sh,
+    /// fish: eksd env dev --format fish | source
+    Fish,
+    /// PowerShell: eksd env dev --format powershell | Invoke-Expression
+    Powershell,
+    /// docker --env-file, Compose, dotenv libraries
+    Dotenv,
+    /// One JSON object; null is a variable to unset
+    Json,
+}
+
+/// `eksd explain`.
+#[derive(Debug, Default, Args)]
+pub struct ExplainArgs {
+    /// A profile or cluster; else `AWS_PROFILE`, else `default`
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print JSON, documented in docs/protocol.md
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `eksd whoami`.
+#[derive(Debug, Args)]
+pub struct WhoamiArgs {
+    /// A profile or cluster; else this shell's profile
+    pub name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `eksd use`.
@@ -294,4 +398,56 @@ pub enum PromptFormat {
     Bash,
     /// One JSON object
     Json,
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    parse_duration(text).ok_or("write one such as 45m, 12h or 1h30m")
+}
+
+fn mfa_code(text: &str) -> Result<MfaCode, &'static str> {
+    Some(MfaCode::new(text)).filter(MfaCode::is_well_formed).ok_or("a code has six digits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exec(line: &str) -> ExecArgs {
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Exec(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_run_keeps_its_own_flags() {
+        for (line, command, server) in [
+            ("eksd exec dev -- terraform plan -out x", "terraform plan -out x", false),
+            ("eksd exec dev terraform plan --server -h", "terraform plan --server -h", false),
+            ("eksd exec dev --server -- a -- b", "a -- b", true),
+            ("eksd exec --server dev a --no-agent", "a --no-agent", true),
+        ] {
+            let args = exec(line);
+            let words: Vec<_> = args.command.iter().map(|word| word.to_str().unwrap()).collect();
+            assert_eq!((words.join(" ").as_str(), args.server), (command, server), "{line}");
+            assert_eq!(args.name, "dev");
+        }
+        for line in ["eksd exec dev", "eksd exec", "eksd exec dev --"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_codes() {
+        for (line, is_fine) in [
+            ("eksd ensure --for 45m a -p b", true),
+            ("eksd ensure --for 45", false),
+            ("eksd ensure a", false),
+            ("eksd login --mfa-code 012345", true),
+            ("eksd login --mfa-code 12345", false),
+            ("eksd login --mfa-code x12345", false),
+        ] {
+            assert_eq!(Cli::try_parse_from(line.split(' ')).is_ok(), is_fine, "{line}");
+        }
+    }
 }

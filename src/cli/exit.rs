@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use super::output::{self, Stop};
-use crate::ipc::wire::Phase;
+use crate::{
+    ipc::wire::Phase,
+    report::{Code, Report},
+};
 
 /// How a command ends that did not stop early: its exit code.
 pub type Done = Result<u8, Stop>;
@@ -32,6 +35,24 @@ pub fn finish_in_one_line(done: Done) -> ExitCode {
     })
 }
 
+/// Stops with the codes of `status --check`: for commands that scripts ask whether a person is
+/// needed.
+pub fn stop(report: &Report) -> u8 {
+    output::report(report);
+    of_report(report)
+}
+
+/// Returns the code of `status --check` for what a report says, else the report's own.
+pub fn of_report(report: &Report) -> u8 {
+    match report.code {
+        Code::NeedsLogin => 11,
+        Code::NeedsMfa => 12,
+        Code::Misconfigured => 14,
+        Code::Expired => 15,
+        code => code.exit_code(),
+    }
+}
+
 /// Returns the exit code of `status --check` for one phase.
 pub fn of_phase(phase: Phase) -> u8 {
     match phase {
@@ -47,10 +68,15 @@ pub fn of_phase(phase: Phase) -> u8 {
 
 /// Returns the exit code for several phases: the worst.
 pub fn of_phases(phases: impl IntoIterator<Item = Phase>) -> u8 {
+    worst(phases.into_iter().map(of_phase))
+}
+
+/// Returns the worst of several codes of phases.
+pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
     // What never works, then what is over, then what a person must do, then what may pass.
     const WORST_FIRST: [u8; 7] = [14, 15, 11, 12, 13, 10, 0];
     let rank = |code: &u8| WORST_FIRST.iter().position(|other| other == code);
-    phases.into_iter().map(of_phase).min_by_key(rank).unwrap_or(0)
+    codes.into_iter().min_by_key(rank).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -71,6 +97,21 @@ mod tests {
             (vec![Expired, Misconfigured, Fresh], 14),
         ] {
             assert_eq!(of_phases(phases.clone()), expected, "{phases:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_must_do_has_its_code() {
+        for (code, expected) in [
+            (Code::NeedsLogin, 11),
+            (Code::NeedsMfa, 12),
+            (Code::Misconfigured, 14),
+            (Code::Expired, 15),
+            (Code::UnknownProfile, 2),
+            (Code::AgentSilent, 3),
+            (Code::Unreachable, 1),
+        ] {
+            assert_eq!(of_report(&Report::new(code, "w", "f")), expected, "{code:?}");
         }
     }
 }

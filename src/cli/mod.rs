@@ -5,6 +5,7 @@
 //! `prompt`). They are matched and parsed by hand, before the argument parser is set up.
 
 pub mod args;
+mod asks;
 pub mod commands;
 pub mod door;
 pub mod exit;
@@ -13,6 +14,7 @@ mod interrupt;
 pub mod output;
 mod quote;
 mod screen;
+mod variables;
 pub mod view;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -22,8 +24,8 @@ use clap::Parser;
 use self::{
     args::{Cli, Command},
     commands::{
-        agent, cluster, completions, config, credential_process, init, login, logout, prompt,
-        status, token, use_,
+        agent, cluster, completions, config, credential_process, ensure, env, exec, explain, init,
+        login, logout, prompt, status, token, use_, whoami,
     },
     door::Call,
     exit::{Done, finish, finish_in_one_line},
@@ -66,7 +68,7 @@ pub fn run(env: &Env, words: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(env: &Env, cli: Cli) -> ExitCode {
+fn dispatch(surroundings: &Env, cli: Cli) -> ExitCode {
     // What works without a home folder, as in a build.
     match cli.command {
         Command::Completions(args) => return finish(completions::run(&args)),
@@ -74,7 +76,7 @@ fn dispatch(env: &Env, cli: Cli) -> ExitCode {
         Command::Init(args) => return finish(init::run(&args)),
         _ => (),
     }
-    let call = match Call::new(env, cli.no_agent) {
+    let call = match Call::new(surroundings, cli.no_agent) {
         Ok(call) => call,
         Err(report) => return finish(Err(report.into())),
     };
@@ -82,7 +84,12 @@ fn dispatch(env: &Env, cli: Cli) -> ExitCode {
         Command::Status(args) => finish(status::run(&call, &args)),
         Command::Login(args) => finish(login::run(&call, &args)),
         Command::Logout(args) => finish(logout::run(&call, args)),
+        Command::Ensure(args) => finish(ensure::run(&call, &args)),
         Command::Use(args) => finish(use_::run(&call, &args)),
+        Command::Exec(args) => finish(exec::run(&call, &args)),
+        Command::Env(args) => finish(env::run(&call, &args)),
+        Command::Whoami(args) => finish(whoami::run(&call, &args)),
+        Command::Explain(args) => finish(explain::run(&call, &args)),
         Command::CredentialProcess(args) => {
             finish_in_one_line(credential_process::run(&call, &args))
         }

@@ -55,6 +55,11 @@ pub fn talk(line: impl AsRef<str>) {
     drop(io::stderr().lock().write_all(text.as_bytes()));
 }
 
+/// Sends a control sequence to the terminal that shows talk. Whoever calls has looked that it is one.
+pub fn control(sequence: &str) {
+    drop(io::stderr().lock().write_all(sequence.as_bytes()));
+}
+
 /// Prints a report for people.
 pub fn report(report: &Report) {
     talk(full(report));
@@ -116,6 +121,16 @@ fn width(env: &Env, is_terminal: bool) -> usize {
     let asked = asked.map(|size| usize::from(size.ws_col)).filter(|columns| 0 < *columns);
     let told = || env.columns.as_deref()?.parse().ok().filter(|columns| 0 < *columns);
     asked.or_else(told).unwrap_or(USUAL_WIDTH)
+}
+
+/// Returns columns and rows of the terminal that shows talk, where it is one.
+pub fn talk_size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stderr().as_fd()).ok()?;
+    let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
+    Some((
+        if columns == 0 { USUAL_WIDTH } else { columns },
+        if rows == 0 { USUAL_HEIGHT } else { rows },
+    ))
 }
 
 /// Returns the rows of the terminal that stdout is.

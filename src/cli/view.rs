@@ -3,6 +3,7 @@
 //! No line of the table is longer than the terminal is wide. What does not fit goes in this order:
 //! the end of the keys, the clock times, the ends of names, what to do.
 
+pub mod explain;
 mod table;
 mod time;
 
@@ -17,7 +18,7 @@ use self::{
 };
 use super::output;
 use crate::{
-    ipc::wire::{ClusterStatus, Confidence, Phase, ProfileStatus, StatusAnswer},
+    ipc::wire::{ClockStatus, ClusterStatus, Confidence, Phase, ProfileStatus, StatusAnswer},
     model::text::{printable, printable_sentence},
     report::Report,
 };
@@ -64,6 +65,9 @@ pub fn render(answer: &StatusAnswer, look: &Look) -> String {
     let profiles: Vec<Row> = shown.iter().map(|profile| profile_row(profile, look)).collect();
     let mut text = table::draw(&[("CLUSTER", clusters), ("PROFILE", profiles)], look);
     text.push_str(&rest(answer, shown.len(), look));
+    if look.verbose {
+        text.push_str(&key_store(answer));
+    }
     let below =
         answer.reports.iter().chain(shown.iter().filter_map(|profile| profile.report.as_ref()));
     text.push_str(&reports(below, look));
@@ -132,15 +136,18 @@ fn profile_row(profile: &ProfileStatus, look: &Look) -> Row {
     detail("keys", profile.cap.as_deref());
     if let Some(root) = &profile.root {
         detail(&format!("root {}", printable(&root.kind)), Some(&root.name));
+        detail("person", root.person.as_deref());
         let ends = [
             ("root ends", &root.ends_at),
             ("access token ends", &root.access_token_expires_at),
             ("client registration ends", &root.registration_expires_at),
         ];
-        for (name, at) in ends {
+        // The clocks say the same, and who says so.
+        for (name, at) in ends.into_iter().filter(|_| profile.clocks.is_empty()) {
             detail(name, at.as_deref());
         }
     }
+    details.extend(profile.clocks.iter().map(|clock| clock_line(clock, look)));
     Row {
         name: printable(&profile.profile),
         phase: profile.phase,
@@ -159,6 +166,30 @@ fn profile_row(profile: &ProfileStatus, look: &Look) -> Row {
             None => String::new(),
         },
         details,
+    }
+}
+
+/// Says when something ends, how sure that is, and who says so.
+fn clock_line(clock: &ClockStatus, look: &Look) -> String {
+    let until = until_in_words(clock.ends_at.as_deref(), clock.confidence, &look.now);
+    let name = printable(&clock.name);
+    let source = printable_sentence(&clock.source);
+    match until {
+        Some(until) => format!("{name} until {until}: {source}"),
+        None => format!("{name} until nobody knows when: {source}"),
+    }
+}
+
+/// Says where MFA sessions are kept over a restart.
+fn key_store(answer: &StatusAnswer) -> String {
+    let Some(store) = &answer.key_store else { return String::new() };
+    let name = printable_sentence(&store.store);
+    match &store.why {
+        Some(why) if !store.answers => {
+            format!("\nKey store: {name} does not answer: {}\n", printable_sentence(why))
+        }
+        _ if store.answers => format!("\nKey store: {name}\n"),
+        _ => format!("\nKey store: {name} does not answer\n"),
     }
 }
 

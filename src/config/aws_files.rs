@@ -6,13 +6,14 @@
 //! sections, never values: a value may be a secret that stands on the wrong line.
 
 mod ini;
+mod outline;
 mod rust_sdk;
 mod section_name;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry as Slot},
     fs::{File, OpenOptions},
     io::{self, Read},
     os::unix::fs::OpenOptionsExt,
@@ -23,6 +24,7 @@ use std::{
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+pub use self::outline::outline;
 use self::{
     ini::{Fault, Lines},
     section_name::SectionName,
@@ -75,6 +77,19 @@ pub fn read(paths: &Paths) -> (AwsFiles, Vec<Report>) {
         credentials.as_ref().map(|(shown, bytes)| (shown.as_str(), bytes.as_slice())),
     );
     (files, reports)
+}
+
+/// Reads one of the files as text, for [`outline`]. One that is missing is empty, and bytes that are not
+/// UTF-8 become `U+FFFD`.
+///
+/// # Errors
+/// A file that [`read`] would not take, too.
+pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
+    let bytes = read_file(path)?.unwrap_or_default();
+    if LARGEST_FILE < bytes.len() {
+        return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST_FILE >> 20)));
+    }
+    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Reads at most one byte more than [`parse`] takes. Waits for nobody: a pipe in the file's place
@@ -218,15 +233,21 @@ impl Reader {
             return;
         }
         let origin = self.origin(section.line);
+        // aws-runtime `normalize.rs`: of the two spellings it takes `[profile default]`.
+        let who = match section.header {
+            "default" => "the AWS CLI takes only this one, the Rust SDK only that one",
+            "profile default" => "only this one counts",
+            _ => "the AWS CLI takes only this one, the Rust SDK another",
+        };
         let keys = section.keys.into_iter().map(|(key, lines)| {
             let entry = self.entry(&key, &lines);
             (key, entry)
         });
         let found = Section { origin, keys: keys.collect() };
         match name {
-            SectionName::Profile(name) => self.add_profile(name, found, &mut files.profiles),
-            SectionName::SsoSession(name) => self.add(name, found, &mut files.sso_sessions),
-            SectionName::Services(name) => self.add(name, found, &mut files.services),
+            SectionName::Profile(name) => self.add_profile(name, found, &mut files.profiles, who),
+            SectionName::SsoSession(name) => self.add(name, found, &mut files.sso_sessions, who),
+            SectionName::Services(name) => self.add(name, found, &mut files.services, who),
             SectionName::Other => (),
         }
     }
@@ -236,25 +257,50 @@ impl Reader {
         name: String,
         found: Section,
         profiles: &mut BTreeMap<ProfileName, Section>,
+        who: &str,
     ) {
         let name = ProfileName::new(name);
         match profiles.get_mut(name.as_str()) {
-            Some(earlier) if self.kind == FileKind::Credentials => earlier.keys.extend(found.keys),
-            _ => self.add(name, found, profiles),
+            Some(earlier) if self.kind == FileKind::Credentials => {
+                for (key, mut entry) in found.keys {
+                    if let Some(loser) = earlier.keys.remove(&key) {
+                        entry.displace(loser);
+                    }
+                    earlier.keys.insert(key, entry);
+                }
+            }
+            _ => self.add(name, found, profiles, who),
         }
     }
 
     /// Adds a section of the config file. Two headers that are written differently and name the
     /// same (`[default]` and `[profile default]`) are not merged: the later takes the place
     /// (botocore `build_profile_map`).
-    fn add<K: Ord>(&mut self, name: K, found: Section, sections: &mut BTreeMap<K, Section>) {
+    fn add<K: Ord>(
+        &mut self,
+        name: K,
+        found: Section,
+        sections: &mut BTreeMap<K, Section>,
+        who: &str,
+    ) {
+        let mut slot = match sections.entry(name) {
+            Slot::Occupied(slot) => slot,
+            Slot::Vacant(slot) => {
+                slot.insert(found);
+                return;
+            }
+        };
         let line = found.origin.line;
-        if let Some(earlier) = sections.insert(name, found) {
-            let what = format!(
-                "the same section, written differently, stands in line {}; the AWS CLI takes only this one, the Rust SDK another",
-                earlier.origin.line
-            );
-            self.faults.push(Fault::new(line, what));
+        let mut earlier = slot.insert(found);
+        let what = format!(
+            "the same section, written differently, stands in line {}; {who}",
+            earlier.origin.line
+        );
+        self.faults.push(Fault::new(line, what));
+        for (key, entry) in &mut slot.get_mut().keys {
+            if let Some(loser) = earlier.keys.remove(key) {
+                entry.displace(loser);
+            }
         }
     }
 
@@ -284,7 +330,8 @@ impl Reader {
             (false, true) => Value::Secret(Secret::new(join(lines))),
             (false, false) => Value::Plain(join(lines)),
         };
-        Entry { value, origin }
+        let shadows = lines.displaced.iter().map(|line| self.origin(*line)).collect();
+        Entry { value, origin, shadows }
     }
 
     /// One level of `key = value` lines (botocore `_parse_nested`).

@@ -1,10 +1,14 @@
 //! Every environment variable eksd reads, read once.
 //!
 //! A variable that is set to nothing counts as unset, as the XDG specification and `no-color.org`
-//! want it and the AWS tools mostly do. Credentials in the environment are not read: eksd serves
-//! profiles.
+//! want it and the AWS tools mostly do. Secrets among them cannot be printed.
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
+
+use crate::{
+    model::{Credentials, Secret, parse_instant},
+    report::{Code, Report},
+};
 
 /// Declares the fields with their variables, so that each name stands in one place.
 macro_rules! variables {
@@ -57,6 +61,15 @@ variables! {
     /// `1`: never start or ask an agent.
     eksd_no_agent: String = "EKSD_NO_AGENT";
 
+    /// The AWS config file that the person had before `AWS_CONFIG_FILE` named the mirror.
+    eksd_aws_config_file: PathBuf = "EKSD_AWS_CONFIG_FILE";
+    /// The same for the credentials file.
+    eksd_aws_shared_credentials_file: PathBuf = "EKSD_AWS_SHARED_CREDENTIALS_FILE";
+    /// Set by `eksd exec` for what it runs: what was named there.
+    eksd_exec: String = "EKSD_EXEC";
+    /// Set by the agent for the programs that it runs: the profiles that they run for, one a line.
+    eksd_profile_chain: String = "EKSD_PROFILE_CHAIN";
+
     /// What kubectl reads; tells which cluster a shell uses.
     kubeconfig: OsString = "KUBECONFIG";
 
@@ -99,6 +112,38 @@ variables! {
     /// `true`: dual-stack endpoints.
     aws_use_dualstack_endpoint: String = "AWS_USE_DUALSTACK_ENDPOINT";
 
+    /// A key for profiles with `credential_source = Environment`; eksd serves profiles, and no key of
+    /// the environment goes before one.
+    aws_access_key_id: String = "AWS_ACCESS_KEY_ID";
+    /// Its secret.
+    aws_secret_access_key: Secret = "AWS_SECRET_ACCESS_KEY";
+    /// Its session token, where it is temporary; the second name is botocore's older one.
+    aws_session_token: Secret = "AWS_SESSION_TOKEN" or "AWS_SECURITY_TOKEN";
+    /// When it ends (botocore).
+    aws_credential_expiration: String = "AWS_CREDENTIAL_EXPIRATION";
+    /// The account it acts in.
+    aws_account_id: String = "AWS_ACCOUNT_ID";
+    /// File with a web identity token.
+    aws_web_identity_token_file: PathBuf = "AWS_WEB_IDENTITY_TOKEN_FILE";
+    /// The role that it is exchanged for.
+    aws_role_arn: String = "AWS_ROLE_ARN";
+    /// What the session of that role is called.
+    aws_role_session_name: String = "AWS_ROLE_SESSION_NAME";
+    /// Path of container credentials at ECS's address; whoever knows it gets them.
+    aws_container_credentials_relative_uri: Secret = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+    /// URL of container credentials.
+    aws_container_credentials_full_uri: Secret = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    /// What they are asked with.
+    aws_container_authorization_token: Secret = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+    /// File with what they are asked with.
+    aws_container_authorization_token_file: PathBuf = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+    /// `true`: the instance metadata service is not asked.
+    aws_ec2_metadata_disabled: String = "AWS_EC2_METADATA_DISABLED";
+    /// Its URL.
+    aws_ec2_metadata_service_endpoint: String = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    /// `IPv6`: its other address.
+    aws_ec2_metadata_service_endpoint_mode: String = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
+
     /// What kubectl tells its exec plugins (client-go `plugin/pkg/client/auth/exec`).
     kubernetes_exec_info: String = "KUBERNETES_EXEC_INFO";
 
@@ -120,6 +165,31 @@ variables! {
     browser: OsString = "BROWSER";
     /// Set in WSL: the desktop, and its browser, are Windows'.
     wsl_interop: OsString = "WSL_INTEROP";
+    /// Set in WSL, also where Windows' programs cannot be started.
+    wsl_distro_name: OsString = "WSL_DISTRO_NAME";
+    /// Set in tmux, which hands on what it knows.
+    tmux: OsString = "TMUX";
+    /// Set in screen, which does not.
+    sty: OsString = "STY";
+    /// The language; for helper programs, as all to the end of this block.
+    lang: String = "LANG";
+    /// The language, whatever else is set.
+    lc_all: String = "LC_ALL";
+    /// The encoding of text.
+    lc_ctype: String = "LC_CTYPE";
+    /// The language of messages.
+    lc_messages: String = "LC_MESSAGES";
+    /// Folder for temporary files.
+    tmpdir: PathBuf = "TMPDIR";
+    /// Socket of the SSH agent.
+    ssh_auth_sock: PathBuf = "SSH_AUTH_SOCK";
+    /// Folder of `GnuPG`.
+    gnupghome: PathBuf = "GNUPGHOME";
+    /// The session's bus, with the keyring on it.
+    dbus_session_bus_address: String = "DBUS_SESSION_BUS_ADDRESS";
+    /// The cookie of the X11 display.
+    xauthority: PathBuf = "XAUTHORITY";
+
     /// The person's name.
     user: String = "USER" or "LOGNAME";
 }
@@ -150,6 +220,40 @@ impl Env {
         self.aws_region.as_deref().or(self.aws_default_region.as_deref())
     }
 
+    /// Returns the credentials of the environment, for profiles with `credential_source = Environment`;
+    /// `None` where there are none. They may have ended.
+    ///
+    /// # Errors
+    /// A variable is missing, or says nothing that can be understood.
+    pub fn credentials(&self) -> Result<Option<Credentials>, Report> {
+        let wrong = |what: String| {
+            let fix = "set it where `eksd-agent` is started, then run `eksd agent restart`";
+            Err(Report::new(Code::Misconfigured, what, fix))
+        };
+        let (access_key_id, secret) = match (&self.aws_access_key_id, &self.aws_secret_access_key) {
+            (None, None) => return Ok(None),
+            (Some(id), Some(secret)) => (id.clone(), secret.clone()),
+            (None, Some(_)) => return wrong("`AWS_ACCESS_KEY_ID` is not set".to_owned()),
+            (Some(_), None) => return wrong("`AWS_SECRET_ACCESS_KEY` is not set".to_owned()),
+        };
+        let expires_at = match self.aws_credential_expiration.as_deref().map(parse_instant) {
+            Some(None) => {
+                return wrong(
+                    "`AWS_CREDENTIAL_EXPIRATION` is not an instant with a zone".to_owned(),
+                );
+            }
+            Some(at) => at,
+            None => None,
+        };
+        Ok(Some(Credentials {
+            access_key_id,
+            secret_access_key: secret,
+            session_token: self.aws_session_token.clone(),
+            expires_at,
+            account_id: self.aws_account_id.clone(),
+        }))
+    }
+
     /// Returns whether the agent is to be left alone: `EKSD_NO_AGENT` is set and not `0` or `false`.
     pub fn is_without_agent(&self) -> bool {
         self.eksd_no_agent
@@ -167,6 +271,12 @@ trait FromOs: Sized {
 impl FromOs for String {
     fn from_os(value: OsString) -> Option<Self> {
         value.into_string().ok()
+    }
+}
+
+impl FromOs for Secret {
+    fn from_os(value: OsString) -> Option<Self> {
+        value.into_string().ok().map(Self::new)
     }
 }
 
@@ -228,6 +338,50 @@ mod tests {
         for name in Env::NAMES {
             assert_ne!(Env::from_map([(*name, "x")]), empty, "{name}");
         }
-        assert_eq!(Env::from_map([("AWS_SECRET_ACCESS_KEY", "x")]), empty);
+        assert_eq!(Env::from_map([("LD_PRELOAD", "x")]), empty);
+    }
+
+    #[test]
+    fn secrets_cannot_be_printed() {
+        let all = Env::from_map(Env::NAMES.iter().map(|name| (*name, format!("planted {name}"))));
+        let shown = format!("{all:?}");
+        let hidden = Env::NAMES.iter().filter(|name| !shown.contains(&format!("planted {name}\"")));
+        let hidden: Vec<_> = hidden.copied().collect();
+        for name in [
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_SECURITY_TOKEN",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        ] {
+            assert!(hidden.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn credentials_of_the_environment() {
+        let keys = [("AWS_ACCESS_KEY_ID", "ASIA1"), ("AWS_SECRET_ACCESS_KEY", "s")];
+        let found =
+            |more: &[(&str, &str)]| Env::from_map(keys.iter().chain(more).copied()).credentials();
+        assert_eq!(Env::default().credentials(), Ok(None));
+        let plain = found(&[]).unwrap().unwrap();
+        assert_eq!((plain.access_key_id.as_str(), plain.session_token), ("ASIA1", None));
+        let whole = found(&[
+            ("AWS_SECURITY_TOKEN", "old"),
+            ("AWS_SESSION_TOKEN", "new"),
+            ("AWS_CREDENTIAL_EXPIRATION", "2026-11-14T04:05:45+00:00"),
+            ("AWS_ACCOUNT_ID", "111122223333"),
+        ]);
+        let whole = whole.unwrap().unwrap();
+        assert_eq!(whole.session_token, Some(Secret::new("new")));
+        assert_eq!(whole.expires_at, Some("2026-11-14T04:05:45Z".parse().unwrap()));
+        assert_eq!(whole.account_id.as_deref(), Some("111122223333"));
+        let vague = found(&[("AWS_CREDENTIAL_EXPIRATION", "2026-11-14T04:05:45")]).unwrap_err();
+        assert!(vague.what.starts_with("`AWS_CREDENTIAL_EXPIRATION`"), "{vague}");
+        for (set, missing) in [(keys[0], "AWS_SECRET_ACCESS_KEY"), (keys[1], "AWS_ACCESS_KEY_ID")] {
+            let report = Env::from_map([set]).credentials().unwrap_err();
+            assert_eq!(report.what, format!("`{missing}` is not set"));
+        }
     }
 }

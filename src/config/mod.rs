@@ -10,4 +10,4 @@ mod settings;
 
 pub use env::Env;
 pub use paths::Paths;
-pub use settings::{LoginFlow, Settings, SettingsError};
+pub use settings::{Delivery, LoginFlow, Settings, SettingsError, parse_duration};

@@ -83,13 +83,17 @@ impl Paths {
         let settings = own("EKSD_CONFIG", &env.eksd_config)?
             .unwrap_or_else(|| xdg(&env.xdg_config_home, Kind::Config).join("config.toml"));
         let mirror_dir = xdg(&env.xdg_data_home, Kind::Data).join("aws");
-        // A shell that said `eksd use` points the AWS tools at the mirror; reading that back would
-        // make eksd its own source.
-        let aws_file = |file: &Option<PathBuf>, default: &str| {
-            file.as_deref()
-                .and_then(|path| std::path::absolute(expand(&home, path)).ok())
-                .filter(|path| !path.starts_with(&mirror_dir))
-                .unwrap_or_else(|| home.join(".aws").join(default))
+        // A shell that said `eksd use` points the AWS tools at the mirror, and remembers where they
+        // looked before; reading the mirror back would make eksd its own source.
+        let absolute = |path: &PathBuf| std::path::absolute(expand(&home, path)).ok();
+        let is_mirrored = |path: &PathBuf| path.starts_with(&mirror_dir);
+        let aws_file = |file: &Option<PathBuf>, before: &Option<PathBuf>, default: &str| {
+            let before = || before.as_ref().and_then(absolute).filter(|path| !is_mirrored(path));
+            match file.as_ref().and_then(absolute) {
+                Some(path) if is_mirrored(&path) => before(),
+                path => path,
+            }
+            .unwrap_or_else(|| home.join(".aws").join(default))
         };
 
         Ok(Self {
@@ -101,8 +105,12 @@ impl Paths {
             clusters: state_dir.join("clusters.json"),
             state: state_dir.join("state.json"),
             kubeconfig_dir: home.join(".kube/eksd"),
-            aws_config: aws_file(&env.aws_config_file, "config"),
-            aws_credentials: aws_file(&env.aws_shared_credentials_file, "credentials"),
+            aws_config: aws_file(&env.aws_config_file, &env.eksd_aws_config_file, "config"),
+            aws_credentials: aws_file(
+                &env.aws_shared_credentials_file,
+                &env.eksd_aws_shared_credentials_file,
+                "credentials",
+            ),
             sso_cache_dir: home.join(".aws/sso/cache"),
             cli_cache_dir: home.join(".aws/cli/cache"),
             settings,
@@ -312,6 +320,21 @@ mod tests {
         let data = [("XDG_DATA_HOME", "/d")];
         let mirror = paths(&data).mirror_dir.join("config");
         let env = [("XDG_DATA_HOME", "/d"), ("AWS_CONFIG_FILE", mirror.to_str().unwrap())];
+        assert_eq!(paths(&env).aws_config, Path::new("/home/ann/.aws/config"));
+        let credentials = paths(&data).mirror_dir.join("credentials");
+        let env = [
+            ("XDG_DATA_HOME", "/d"),
+            ("AWS_CONFIG_FILE", mirror.to_str().unwrap()),
+            ("EKSD_AWS_CONFIG_FILE", "/mine/config"),
+            ("AWS_SHARED_CREDENTIALS_FILE", credentials.to_str().unwrap()),
+            ("EKSD_AWS_SHARED_CREDENTIALS_FILE", "/mine/credentials"),
+        ];
+        assert_eq!(paths(&env).aws_config, Path::new("/mine/config"));
+        assert_eq!(paths(&env).aws_credentials, Path::new("/mine/credentials"));
+        // Where the mirror is not used, what was there before it does not count.
+        let env = [("AWS_CONFIG_FILE", "/new"), ("EKSD_AWS_CONFIG_FILE", "/old")];
+        assert_eq!(paths(&env).aws_config, Path::new("/new"));
+        let env = [("EKSD_AWS_CONFIG_FILE", "/old")];
         assert_eq!(paths(&env).aws_config, Path::new("/home/ann/.aws/config"));
     }
 

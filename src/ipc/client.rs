@@ -57,8 +57,8 @@ pub enum Heard<T> {
     Answer(T),
     /// Something happened at the agent.
     Notification(Notification),
-    /// The other descriptor that was waited for can be read.
-    Other,
+    /// One of the other descriptors that were waited for can be read; which.
+    Other(usize),
     /// The time is over.
     Late,
 }
@@ -133,9 +133,9 @@ impl Client {
         let until = Instant::now() + deadline;
         let id = self.send(request, until)?;
         loop {
-            match self.hear(id, Some(until), None)? {
+            match self.hear(id, Some(until), &[])? {
                 Heard::Answer(answer) => return Ok(answer),
-                Heard::Notification(_) | Heard::Other => (),
+                Heard::Notification(_) | Heard::Other(_) => (),
                 Heard::Late => return Err(silent(deadline)),
             }
         }
@@ -156,13 +156,13 @@ impl Client {
         Ok(self.last_id)
     }
 
-    /// Waits for the answer to request `id`, a notification, `other` or the end of the time,
-    /// whichever comes first.
+    /// Waits for the answer to request `id`, a notification, one of `others` or the end of the
+    /// time, whichever comes first.
     pub fn hear<T: DeserializeOwned>(
         &mut self,
         id: u64,
         until: Option<Instant>,
-        other: Option<BorrowedFd<'_>>,
+        others: &[BorrowedFd<'_>],
     ) -> Result<Heard<T>, Report> {
         loop {
             while let Some(line) = self.take_line()? {
@@ -175,9 +175,9 @@ impl Client {
                     return Ok(heard);
                 }
             }
-            match wait(self.pipe.as_fd(), PollFlags::IN, other, until)? {
+            match wait(self.pipe.as_fd(), PollFlags::IN, others, until)? {
                 Ready::First => self.fill()?,
-                Ready::Second => return Ok(Heard::Other),
+                Ready::Other(which) => return Ok(Heard::Other(which)),
                 Ready::Neither => return Ok(Heard::Late),
             }
         }
@@ -187,7 +187,7 @@ impl Client {
     pub fn wait_for_end(&mut self, until: Instant) -> Result<bool, Report> {
         loop {
             self.unread.clear();
-            match wait(self.pipe.as_fd(), PollFlags::IN, None, Some(until))? {
+            match wait(self.pipe.as_fd(), PollFlags::IN, &[], Some(until))? {
                 Ready::First if self.pipe.read(&mut self.unread).is_ok_and(|read| 0 < read) => (),
                 Ready::First => return Ok(true),
                 _ => return Ok(false),
@@ -358,7 +358,7 @@ impl Pipe {
 
     fn write(&mut self, mut bytes: &[u8], until: Instant) -> Result<(), Report> {
         while !bytes.is_empty() {
-            if let Ready::Neither = wait(self.input(), PollFlags::OUT, None, Some(until))? {
+            if let Ready::Neither = wait(self.input(), PollFlags::OUT, &[], Some(until))? {
                 return Err(silent(Duration::ZERO));
             }
             let written = match self {
@@ -462,28 +462,31 @@ fn check_peer(socket: &Path, peer: Option<u32>, ours: u32) -> Result<(), Report>
 /// Which descriptor can be used.
 pub(super) enum Ready {
     First,
-    Second,
+    Other(usize),
     Neither,
 }
 
-/// Waits for `first` (in direction `flags`), `second` (to be read) or `until`. A descriptor whose
+/// Waits for `first` (in direction `flags`), one of `others` (to be read) or `until`. A descriptor whose
 /// other end is gone counts as ready.
 pub(super) fn wait(
     first: BorrowedFd<'_>,
     flags: PollFlags,
-    second: Option<BorrowedFd<'_>>,
+    others: &[BorrowedFd<'_>],
     until: Option<Instant>,
 ) -> Result<Ready, Report> {
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = vec![PollFd::from_borrowed_fd(first, flags)];
-        fds.extend(second.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        fds.extend(others.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(0) | Err(Errno::INTR) if left == Some(Duration::ZERO) => return Ok(Ready::Neither),
             Ok(0) | Err(Errno::INTR) => (),
-            Ok(_) if !fds[0].revents().is_empty() => return Ok(Ready::First),
-            Ok(_) => return Ok(Ready::Second),
+            Ok(_) => match fds.iter().position(|fd| !fd.revents().is_empty()) {
+                Some(0) => return Ok(Ready::First),
+                Some(at) => return Ok(Ready::Other(at - 1)),
+                None => (),
+            },
             Err(error) => {
                 let what = "waiting for the agent failed";
                 let report = Report::new(Code::Internal, what, "report this as a bug");
@@ -495,7 +498,7 @@ pub(super) fn wait(
 
 /// Waits until `fd` can be read. Returns whether that came before `until`.
 pub fn is_readable(fd: BorrowedFd<'_>, until: Instant) -> Result<bool, Report> {
-    wait(fd, PollFlags::IN, None, Some(until)).map(|ready| matches!(ready, Ready::First))
+    wait(fd, PollFlags::IN, &[], Some(until)).map(|ready| matches!(ready, Ready::First))
 }
 
 fn is_temporary(error: &io::Error) -> bool {

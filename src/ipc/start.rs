@@ -105,7 +105,7 @@ fn startup_line(mut pipe: ChildStdout, until: Instant) -> Result<Option<Startup>
         if LONGEST_STARTUP < line.len() {
             return Err(not_started("it said something else"));
         }
-        match wait(pipe.as_fd(), PollFlags::IN, None, Some(until))? {
+        match wait(pipe.as_fd(), PollFlags::IN, &[], Some(until))? {
             Ready::First => (),
             _ => return Err(not_started(format!("it was not ready after {START_LIMIT:?}"))),
         }

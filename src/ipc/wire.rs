@@ -276,6 +276,10 @@ pub struct Resolved {
     pub region: Option<String>,
     /// The cluster's file.
     pub kubeconfig: Option<String>,
+    /// Whether some tools get the profile's keys without a question only from the mirror config:
+    /// anything but plain Identity Center.
+    #[serde(default)]
+    pub needs_mirror: bool,
 }
 
 /// What a shell uses.

@@ -3,7 +3,8 @@
 //! The order of kinds within one profile is the AWS CLI's (botocore `credentials.py`,
 //! `create_credential_resolver`): a role, then web identity, SSO, static keys of the credentials
 //! file, `login_session`, `credential_process`, static keys of the config file. From the second
-//! profile of a chain on, static keys win over a `role_arn` there (`_resolve_source_credentials`).
+//! profile of a chain on, static keys take a `role_arn` there out of the order, and only that
+//! (`_resolve_credentials_from_profile`).
 
 use jiff::Timestamp;
 
@@ -201,10 +202,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn source_of(&mut self, name: &ProfileName, section: &Section) -> Result<Source, ChainError> {
         let is_first = self.path.len() == self.first;
-        if !is_first && let Some(keys) = keys_of(section) {
-            return Ok(Source::Keys(keys));
-        }
-        if section.has("role_arn") && !section.has("web_identity_token_file") {
+        let keys_win = !is_first && keys_of(section).is_some();
+        if !keys_win && section.has("role_arn") && !section.has("web_identity_token_file") {
             return self.role(name, section);
         }
         self.base(name, section)
@@ -233,13 +232,17 @@ impl Walk<'_> {
         let origin = section.origin_of("source_profile").clone();
         if source == name.as_str() {
             // A profile may name itself where it holds keys (botocore, all SDKs).
-            return keys_of(section).map(Source::Keys).ok_or_else(|| self.circle(source, origin));
+            if keys_of(section).is_none() {
+                return Err(self.circle(source, origin));
+            }
+            return self.base(name, section);
         }
         if self.path.iter().any(|visited| visited.as_str() == source) {
             return Err(self.circle(source, origin));
         }
         let Some((next, next_section)) = self.files.profiles.get_key_value(source) else {
-            let near = near_miss(source, self.files.profiles.keys().map(ProfileName::as_str));
+            let others = self.files.profiles.keys().filter(|other| *other != name);
+            let near = near_miss(source, others.map(ProfileName::as_str));
             return Err(ChainError::MissingSource {
                 key: "source_profile",
                 source_name: source.to_owned(),
@@ -261,10 +264,10 @@ impl Walk<'_> {
         if section.has("web_identity_token_file") {
             return web_identity(name, section).map(Source::WebIdentity);
         }
-        if ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"]
-            .iter()
-            .any(|key| section.has(key))
-        {
+        // A sign-in alone is no kind of credentials: anything else goes first (botocore
+        // `SSOProvider._load_sso_config`).
+        let has_any = |keys: [&str; 2]| keys.iter().any(|key| section.has(key));
+        if has_any(["sso_account_id", "sso_role_name"]) {
             return self.sso(section);
         }
         let keys = keys_of(section);
@@ -277,6 +280,7 @@ impl Walk<'_> {
             (_, Some(arn), _) => Ok(Source::Console(console(name, section, arn))),
             (_, None, Some(command)) => self.process(name, section, command),
             (Some(keys), None, None) => Ok(Source::Keys(keys)),
+            (None, None, None) if has_any(["sso_session", "sso_start_url"]) => self.sso(section),
             // What the environment says where no file says anything.
             (None, None, None) => match section.get("credential_source") {
                 Some(source) if section.origin.kind == FileKind::Environment => {
@@ -300,6 +304,7 @@ impl Walk<'_> {
             return Ok(Source::Process(Process {
                 profile: name.clone(),
                 command: command.to_owned(),
+                reach: Reach::of(section),
                 origin,
             }));
         };
@@ -353,8 +358,11 @@ impl Walk<'_> {
                 origin: section.origin_of("sso_session").clone(),
             });
         };
-        for key in ["sso_start_url", "sso_region"] {
+        for key in ["sso_start_url", "sso_region", "sso_registration_scopes"] {
+            // Scopes need not stand in the session; the other two must.
+            let is_bound = session.has(key) || key != "sso_registration_scopes";
             if let Some(own) = section.get(key)
+                && is_bound
                 && session.get(key) != Some(own)
             {
                 return Err(ChainError::MixedSso {
@@ -453,7 +461,7 @@ fn console(name: &ProfileName, section: &Section, arn: &str) -> ConsoleLogin {
 }
 
 /// Returns the profile that a `credential_process` asks eksd for, where that is all it does.
-fn eksd_profile(command: &str) -> Option<String> {
+pub(super) fn eksd_profile(command: &str) -> Option<String> {
     let words = shlex::split(command)?;
     let mut words = words.iter().map(String::as_str);
     let is_eksd = words.next()?.rsplit('/').next() == Some("eksd");

@@ -6,13 +6,20 @@
 pub mod chain;
 pub mod cluster;
 mod credentials;
+pub mod explain;
+mod instant;
+pub mod keyring;
 #[cfg(feature = "agent")]
 pub mod kubeconfig;
+pub mod lasting;
+pub mod learned;
+pub mod mirror;
 pub mod notice;
 pub mod plan;
 pub mod policy;
 mod profile;
 pub mod prompt;
+pub mod readers;
 mod secret;
 pub mod session;
 pub mod source;
@@ -24,6 +31,7 @@ mod transition;
 pub use chain::{Chain, ChainError, MfaWay};
 pub use cluster::ClusterFacts;
 pub use credentials::{Credentials, Registration, SsoToken};
+pub use instant::{format_instant, parse_instant};
 pub use profile::{AwsFiles, Entry, FileKind, Finding, Origin, ProfileName, Section, Value};
 pub use secret::Secret;
 pub use source::{

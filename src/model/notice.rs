@@ -9,8 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    LoginKey,
-    session::span,
+    session::{SessionKey, span},
     status::{Confidence, RootEnd},
 };
 
@@ -32,7 +31,9 @@ pub enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
     /// Which.
-    pub key: LoginKey,
+    pub key: SessionKey,
+    /// What `eksd login` takes to begin it anew.
+    pub login_name: String,
     /// Whether a person is needed now.
     pub has_ended: bool,
     /// When it will end.
@@ -47,7 +48,7 @@ pub enum Notice {
     /// Shows a bubble, or replaces the one this session has.
     Show {
         /// Whose.
-        key: LoginKey,
+        key: SessionKey,
         /// One line.
         title: String,
         /// What it means and what to do.
@@ -58,13 +59,13 @@ pub enum Notice {
     /// Takes the session's bubble away.
     Withdraw {
         /// Whose.
-        key: LoginKey,
+        key: SessionKey,
     },
 }
 
 /// What has been said, by root session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said(BTreeMap<LoginKey, Stage>);
+pub struct Said(BTreeMap<SessionKey, Stage>);
 
 impl Said {
     /// Compares what is with what was said, and returns what to say now.
@@ -126,19 +127,19 @@ pub fn wake_at(roots: &[Root], before: &[Duration], now: Timestamp) -> Option<Ti
 }
 
 fn notice(root: &Root, stage: Stage, now: Timestamp) -> Notice {
-    let session = super::text::printable(&root.key.to_string());
+    let session = super::text::printable(&root.key.title());
     let about = if root.end.confidence == Confidence::Exact { "" } else { "about " };
     let (title, body) = match (stage, root.end.ends_at) {
         (Stage::Soon(_), Some(ends_at)) => (
-            format!("SSO session {session} ends in {about}{}", rough(span(now, ends_at))),
+            format!("{session} ends in {about}{}", rough(span(now, ends_at))),
             "Log in ahead to work on without a break.".to_owned(),
         ),
         _ => (
-            format!("SSO session {session} has ended"),
+            format!("{session} has ended"),
             "Credentials and cluster tokens can no longer be renewed.".to_owned(),
         ),
     };
-    let command = format!("eksd login {session}");
+    let command = format!("eksd login {}", super::text::printable(&root.login_name));
     Notice::Show {
         key: root.key.clone(),
         title,
@@ -160,6 +161,7 @@ fn rough(left: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::LoginKey;
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + minute * 60).unwrap()
@@ -167,7 +169,8 @@ mod tests {
 
     fn root(ends_minute: i64) -> Root {
         Root {
-            key: LoginKey::Named("corp".into()),
+            key: SessionKey::Login(LoginKey::Named("corp".into())),
+            login_name: "corp".to_owned(),
             has_ended: false,
             end: RootEnd { ends_at: Some(at(ends_minute)), confidence: Confidence::Exact },
             in_use: true,

@@ -90,6 +90,22 @@ pub struct Entry {
     pub value: Value,
     /// The line of the key.
     pub origin: Origin,
+    /// Where the same key stands, too, and does not count, the first displaced first. Only the places:
+    /// what does not count is not kept.
+    pub shadows: Vec<Origin>,
+}
+
+impl Entry {
+    /// Wraps a value that shadows nothing.
+    pub fn new(value: Value, origin: Origin) -> Self {
+        Self { value, origin, shadows: Vec::new() }
+    }
+
+    /// Takes the place of `loser`, which is remembered.
+    pub fn displace(&mut self, loser: Self) {
+        let lost = loser.shadows.into_iter().chain([loser.origin]);
+        self.shadows.splice(0..0, lost);
+    }
 }
 
 /// A section: a profile, an sso-session or a services section, with lower-case keys.

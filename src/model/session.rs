@@ -74,6 +74,27 @@ pub enum RoleSource {
     Keys(String),
 }
 
+impl SessionKey {
+    /// Returns the Identity Center sign-in that this is, if it is one.
+    pub fn as_login(&self) -> Option<&LoginKey> {
+        match self {
+            Self::Login(login) => Some(login),
+            _ => None,
+        }
+    }
+
+    /// Returns what people call it; not yet fit for a terminal.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Login(login) => format!("SSO session {login}"),
+            Self::Mfa { serial, .. } => format!("MFA session of {serial}"),
+            Self::Console(arn) => format!("console login {arn}"),
+            Self::Role { terms, .. } => format!("role {}", terms.role_arn),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl fmt::Debug for SessionKey {
     /// For logs and tests. A command may hold a secret that somebody put there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -257,6 +278,17 @@ impl Spec {
         }
     }
 
+    /// Returns what `eksd login` takes to begin the session: the sign-in, or a profile that uses it.
+    pub fn login_name(&self) -> String {
+        match &self.recipe {
+            Recipe::Login(login) => login.key.to_string(),
+            Recipe::Mfa(recipe) => recipe.profile.to_string(),
+            Recipe::Console(login) => login.profile.to_string(),
+            Recipe::AssumeRole { hop, .. } => hop.profile.to_string(),
+            _ => self.key.to_string(),
+        }
+    }
+
     /// Returns the device whose code begins the session, where one does.
     pub fn device(&self) -> Option<&MfaDevice> {
         match (&self.recipe, &self.key) {
@@ -363,6 +395,8 @@ pub enum FailureClass {
     },
     /// A definite refusal that a login mends.
     NeedsPerson,
+    /// The same, and it tells that the root session has come to its end by itself.
+    Ended,
     /// A definite refusal that no refresh and no login mends.
     NeverWorks,
 }
@@ -388,6 +422,8 @@ pub struct Session {
     pub spec: Spec,
     /// What may be served, while it is good.
     pub held: Option<Validity>,
+    /// Whether the end of what is held was told; if not, it is when eksd asks anew.
+    pub has_end: bool,
     /// Whether what is held can be renewed without a person.
     pub renewable: bool,
     /// What is being done.
@@ -415,6 +451,7 @@ impl Session {
         Self {
             spec,
             held: None,
+            has_end: true,
             renewable,
             activity,
             jitter,

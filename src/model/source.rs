@@ -114,6 +114,8 @@ pub struct Process {
     pub profile: ProfileName,
     /// The command line as written. Some people put secrets there.
     pub command: String,
+    /// The profile's region, for what the program calls.
+    pub reach: Reach,
     /// Its line.
     pub origin: Origin,
 }

@@ -95,7 +95,8 @@ impl RootEnd {
     /// Nobody knows.
     pub const UNKNOWN: Self = Self { ends_at: None, confidence: Confidence::Unknown };
 
-    fn exact(ends_at: Timestamp) -> Self {
+    /// AWS said so.
+    pub fn exact(ends_at: Timestamp) -> Self {
         Self { ends_at: Some(ends_at), confidence: Confidence::Exact }
     }
 }
@@ -257,9 +258,10 @@ fn of_sessions(name: &str, chain: &Chain, seen: Seen<'_>) -> View {
 
     let mut view = View::new(phase_of(&path, leaf, seen.now));
     view.in_use = leaf.is_some_and(|leaf| leaf.is_warm(seen.now));
-    view.credentials_expire_at = held
-        .map(|held| held.expires_at)
-        .filter(|_| leaf.is_some_and(|leaf| !matches!(leaf.spec.key, SessionKey::Login(_))));
+    view.credentials_expire_at = leaf
+        .filter(|leaf| leaf.has_end && leaf.spec.key.as_login().is_none())
+        .and(held)
+        .map(|held| held.expires_at);
     view.report =
         path.iter().find_map(|session| session.trouble.as_ref()).map(|it| it.report.clone());
     if matches!(view.phase, Phase::NeedsLogin | Phase::NeedsMfa) {
@@ -343,8 +345,7 @@ mod tests {
 
     fn section(keys: &[(&str, &str)]) -> Section {
         let origin = Origin { kind: FileKind::Config, file: "~/.aws/config".into(), line: 1 };
-        let entry =
-            |value: &str| Entry { value: Value::Plain(value.into()), origin: origin.clone() };
+        let entry = |value: &str| Entry::new(Value::Plain(value.into()), origin.clone());
         Section {
             keys: keys.iter().map(|(key, value)| ((*key).into(), entry(value))).collect(),
             origin: origin.clone(),
@@ -494,15 +495,14 @@ mod tests {
     fn temporary_keys_in_a_file() {
         let view_at = |expires: Option<&str>| {
             let origin = section(&[]).origin;
-            let secret = |text: &str| Entry {
-                value: Value::Secret(crate::model::Secret::new(text)),
-                origin: origin.clone(),
+            let secret = |text: &str| {
+                Entry::new(Value::Secret(crate::model::Secret::new(text)), origin.clone())
             };
             let mut keys = section(&[("aws_access_key_id", "ASIAX")]);
             keys.keys.insert("aws_secret_access_key".into(), secret("s"));
             keys.keys.insert("aws_session_token".into(), secret("t"));
             if let Some(expires) = expires {
-                let entry = Entry { value: Value::Plain(expires.into()), origin: origin.clone() };
+                let entry = Entry::new(Value::Plain(expires.into()), origin.clone());
                 keys.keys.insert("x_security_token_expires".into(), entry);
             }
             let mut files = AwsFiles::default();

@@ -41,7 +41,7 @@ impl Session {
                     ask_from: now.checked_add(shortest).unwrap_or(Timestamp::MAX),
                 }
             }
-            FailureClass::NeedsPerson => Activity::WaitingForPerson,
+            FailureClass::NeedsPerson | FailureClass::Ended => Activity::WaitingForPerson,
             FailureClass::NeverWorks => Activity::Refused { at: now },
         };
         self.trouble = Some(trouble);

@@ -1,12 +1,15 @@
-//! The disk: what is kept, what is shared with the AWS CLI, what prompts read.
+//! The disk: what is kept, what is shared with the AWS CLI, what prompts read; and the key store of the
+//! operating system.
 //!
 //! Every file is opened, replaced and removed through [`atomic`], so that readers see an old file or
 //! a new one, whatever is killed when. Nothing here decides when: the agent does.
 
 pub mod atomic;
 pub mod clusters;
+pub mod keyring;
 pub mod kubeconfigs;
 pub mod lock;
+pub mod mirror;
 pub mod prompt_files;
 pub mod sso_cache;
 pub mod state;

@@ -10,7 +10,6 @@
 //! writing the new one, and reads again after taking it.
 
 mod fields;
-mod instant;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -25,19 +24,20 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::fields::Fields;
 use self::fields::Part;
-pub use self::{
-    fields::Fields,
-    instant::{format_instant, parse_instant},
-};
 use super::{
     StoreError,
     atomic::{self, Options},
     lock::{Lock, Locks},
 };
+
 use crate::{
     config::Paths,
-    model::{LoginKey, Registration, Secret, SsoLogin, SsoToken},
+    model::{
+        Chain, LoginKey, Registration, Secret, Source, SsoLogin, SsoToken, format_instant,
+        parse_instant,
+    },
 };
 
 /// The folder belongs to the person, who may keep parts of it elsewhere.
@@ -277,6 +277,24 @@ impl SsoCache {
         login: &LoginKey,
     ) -> Result<bool, StoreError> {
         atomic::remove(&self.cli_dir.join(names::sso_role(account_id, role_name, login)))
+    }
+
+    /// Removes the CLI's own cached credentials of every role that it assumes for a profile. Two profiles
+    /// that assume one role alike share a file there, whoever they are. Returns how many there were.
+    pub fn remove_cli_assumed_roles(&self, chain: &Chain) -> Result<usize, StoreError> {
+        let hops = chain
+            .hops
+            .iter()
+            .map(|hop| names::role(&hop.terms, hop.mfa.as_ref().map(|it| it.serial.as_str())));
+        let exchanged = match &chain.source {
+            Source::WebIdentity(identity) => Some(names::web_identity(identity)),
+            _ => None,
+        };
+        let mut removed = 0;
+        for name in hops.chain(exchanged) {
+            removed += usize::from(atomic::remove(&self.cli_dir.join(name))?);
+        }
+        Ok(removed)
     }
 
     /// Removes the CLI's cached credentials of all SSO roles, of every login, as `aws sso logout` does

@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::home::DEVELOPER;
 use crate::place::Place;
-use crate::tools::{aws_v2, tool, until};
+use crate::tools::{aws_v2, js_sdk, tool, until};
 
 /// What a program is given: an address, and a file with a token.
 struct Given {
@@ -92,23 +92,6 @@ fn point(place: &mut Place, given: &Given) {
     place.set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &given.file);
 }
 
-/// Where tests/run puts the packages for node.
-#[track_caller]
-fn node_modules() -> PathBuf {
-    let named = std::env::var_os("EKSD_TEST_NODE_MODULES").map(PathBuf::from);
-    let usual = std::env::var_os("HOME")
-        .map(|home| Path::new(&home).join(".cache/eksd-tests/node/node_modules"));
-    named
-        .or(usual)
-        .filter(|path| path.join("@aws-sdk/credential-provider-http").is_dir())
-        .unwrap_or_else(|| {
-            panic!(
-                "the AWS SDK for JS is missing: run tests/run, or npm install --prefix \
-                 ~/.cache/eksd-tests/node @aws-sdk/credential-provider-http"
-            )
-        })
-}
-
 #[test]
 fn boto3_and_the_clis_take_credentials_from_it() {
     let mut place = place();
@@ -151,7 +134,7 @@ fn the_sdk_for_js_takes_credentials_from_it_though_aws_is_slow() {
     let began = Instant::now();
     let given = Given::of(&open(&place, "dev"));
     point(&mut place, &given);
-    let package = node_modules().join("@aws-sdk/credential-provider-http");
+    let package = js_sdk().join("node_modules/@aws-sdk/credential-provider-http");
     let script = format!(
         "const {{ fromHttp }} = require({package:?});\n\
          fromHttp()().then((keys) => console.log(JSON.stringify(keys)));\n"

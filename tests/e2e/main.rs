@@ -8,14 +8,21 @@
 
 mod clients;
 mod counts;
+mod crowds;
 mod endpoint;
 mod exec_plugin;
+#[cfg(target_os = "linux")]
+mod fake_keyring;
 mod faults;
 mod herd;
 mod home;
 mod intruders;
+#[cfg(target_os = "linux")]
+mod keyrings;
 mod kills;
 mod main_job;
+mod mfa;
+mod mirror;
 mod notices;
 mod place;
 mod ran;

@@ -12,10 +12,13 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     let package = match name {
         "aws" => "awscli (pip install 'awscli<2' boto3)",
         "setpriv" | "unshare" | "mount" => "util-linux",
-        "dbus-daemon" | "dbus-run-session" => "dbus",
+        "dbus-daemon" | "dbus-monitor" | "dbus-run-session" | "dbus-send" => "dbus",
         "notify-send" => "libnotify-bin",
+        "gnome-keyring-daemon" => "gnome-keyring",
+        "secret-tool" => "libsecret-tools",
         "Xvfb" => "xvfb",
         "dunstctl" => "dunst",
+        "node" => "nodejs",
         other => other,
     };
     std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
@@ -32,6 +35,17 @@ pub(crate) fn aws_v2() -> PathBuf {
         .map(|home| Path::new(&home).join(".cache/eksd-tests/aws-v2/awscli/aws"));
     named.or_else(|| usual.filter(|path| path.is_file())).unwrap_or_else(|| {
         panic!("EKSD_TEST_AWS_V2 names no AWS CLI v2: set it to what tests/lab/fetch-aws-v2 prints")
+    })
+}
+
+/// The folder with the AWS SDK for JavaScript.
+#[track_caller]
+pub(crate) fn js_sdk() -> PathBuf {
+    let named = std::env::var_os("EKSD_TEST_JS").map(PathBuf::from);
+    let usual = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/eksd-tests/js"));
+    let is_there = |folder: &PathBuf| folder.join("node_modules/@aws-sdk").is_dir();
+    named.or(usual).filter(is_there).unwrap_or_else(|| {
+        panic!("the AWS SDK for JavaScript is missing: npm install --prefix ~/.cache/eksd-tests/js @aws-sdk/credential-provider-ini, or run tests/run")
     })
 }
 

@@ -91,6 +91,32 @@ fn roles() {
     check("[profile a]\nrole_arn = A\ncredential_source = ecscontainer", "a", "container > A");
 }
 
+/// As botocore 1.43.11 does it, run: keys in a source profile set its role aside and nothing else.
+#[test]
+fn keys_that_set_a_role_aside_do_not_win_over_the_rest() {
+    let keys = "aws_access_key_id = AKIAY\naws_secret_access_key = s\n";
+    let source = format!("[profile q]\n{keys}role_arn = Q\nsource_profile = dev\n");
+    let hop = "[profile p]\nrole_arn = P\nsource_profile = q\n";
+    check(&format!("{source}{hop}"), "p", "keys AKIAY > P");
+    let with_process = format!("{source}credential_process = x\n{hop}");
+    check(&with_process, "p", "process x > P");
+    let with_sso =
+        format!("{source}sso_session = corp\nsso_account_id = 5\nsso_role_name = S\n{hop}");
+    check(&with_sso, "p", "sso corp 5/S > P");
+    let own =
+        format!("[profile p]\n{keys}role_arn = P\nsource_profile = p\ncredential_process = x\n");
+    check(&own, "p", "process x > P");
+}
+
+#[test]
+fn a_sign_in_alone_comes_last() {
+    let session = "[profile p]\nsso_session = corp\n";
+    let keys = "aws_access_key_id = AKIAY\naws_secret_access_key = s\n";
+    check(&format!("{session}{keys}"), "p", "keys AKIAY");
+    check(&format!("{session}credential_process = x\n"), "p", "process x");
+    check(session, "p", "token corp");
+}
+
 #[test]
 fn mistakes_name_their_line() {
     check("", "dve", "there is no profile `dve`");
@@ -128,6 +154,12 @@ fn mistakes_name_their_line() {
     );
     let mixed = "[profile a]\nsso_session = corp\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = R";
     check(mixed, "a", "`sso_region` differs from the one in [sso-session corp] (config:12)");
+    let scopes = "[profile a]\nsso_session = corp\nsso_registration_scopes = x\nsso_account_id = 1\nsso_role_name = R";
+    check(
+        scopes,
+        "a",
+        "`sso_registration_scopes` differs from the one in [sso-session corp] (config:12)",
+    );
     check("[profile a]\nregion = r", "a", "the profile has no credentials of its own (config:10)");
     let hop = |i: u32| format!("[profile p{i}]\nrole_arn = A\nsource_profile = p{}\n", i + 1);
     let deep = (0..20).map(hop).collect::<Vec<_>>().concat();

@@ -5,7 +5,10 @@
 mod chains;
 mod client_is_small;
 mod deps;
+mod exec;
+mod explain;
 mod protocol;
 mod readme;
+mod resolution;
 mod source;
 mod tidy;

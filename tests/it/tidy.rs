@@ -6,7 +6,7 @@ use crate::source::{Named, Source, read, root, rust_files};
 
 /// Who may use whom: a room, and the rooms that it may name. The order is that of reading: what a
 /// room uses comes before it. ARCHITECTURE.md says why.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("model", &["report"]),
     ("report", &["model"]),
     ("config", &["model", "report"]),
@@ -17,12 +17,13 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("notify", &["model"]),
     ("store", &["config", "model", "report"]),
     ("aws", &["model", "report"]),
-    ("world", &["clock", "config", "store", "aws", "notify", "pace", "model", "report"]),
+    ("program", &["config", "model", "platform", "report"]),
+    ("world", &["clock", "config", "store", "aws", "program", "notify", "pace", "model", "report"]),
     (
         "agent",
         &[
-            "world", "clock", "config", "ipc", "store", "aws", "notify", "pace", "platform",
-            "model", "report",
+            "world", "clock", "config", "ipc", "store", "aws", "program", "notify", "pace",
+            "platform", "model", "report",
         ],
     ),
     ("cli", &["ipc", "config", "model", "report"]),
@@ -31,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only some rooms may name, outside of tests.
-const CRATES: [(&[&str], &[&str], &str); 8] = [
+const CRATES: [(&[&str], &[&str], &str); 9] = [
     (
         &["aws_*", "rustls", "rustls_*", "hyper", "hyper_*", "http_body", "http_body_util"],
         &["aws"],
@@ -39,12 +40,13 @@ const CRATES: [(&[&str], &[&str], &str); 8] = [
     ),
     (
         &["tokio", "tokio_util", "tracing", "tracing_subscriber"],
-        &["aws", "clock", "pace", "platform", "notify", "store", "world", "agent"],
+        &["aws", "clock", "pace", "platform", "program", "notify", "store", "world", "agent"],
         "the client has no async runtime",
     ),
     (&["notify"], &["agent"], "only the agent watches files"),
     (&["httparse"], &["agent"], "only the agent's endpoint is asked over HTTP"),
     (&["notify_rust"], &["notify"], "only `notify` talks to the desktop"),
+    (&["zbus"], &["store"], "only `store` talks to the key store"),
     (&["clap", "clap_complete", "unicode_width"], &["cli"], "only `cli` talks to people"),
     (&["toml", "directories"], &["config"], "only `config` knows where and how settings are kept"),
     (&["sha1"], &["store"], "only `store` names the AWS CLI's files"),
@@ -163,6 +165,7 @@ fn the_table_would_find_something() {
         ("agent", "aws_sdk_sts::Client", Some("only `aws` talks to AWS")),
         ("world", "aws_config::load", Some("only `aws` talks to AWS")),
         ("aws", "aws_config::load", None),
+        ("notify", "zbus::Connection", Some("only `store` talks to the key store")),
         ("ipc", "tokio::net", Some("the client has no async runtime")),
         ("agent", "crate::model::Chain", None),
     ] {
@@ -216,10 +219,11 @@ fn the_model_is_pure() {
 
 /// Returns the crates that the manifest names, as they are named in source.
 fn dependencies() -> BTreeSet<String> {
-    let manifest = read("Cargo.toml");
-    let manifest = toml::de::DeTable::parse(&manifest).unwrap();
-    let table = manifest.get_ref().get("dependencies").unwrap().get_ref().as_table().unwrap();
-    table.iter().map(|(name, _)| name.get_ref().replace('-', "_")).collect()
+    let manifest: serde_json::Value = toml::from_str(&read("Cargo.toml")).unwrap();
+    let targets = manifest["target"].as_object().unwrap().values();
+    let tables = std::iter::once(&manifest).chain(targets);
+    let tables = tables.filter_map(|table| table["dependencies"].as_object());
+    tables.flat_map(|table| table.keys()).map(|name| name.replace('-', "_")).collect()
 }
 
 #[test]

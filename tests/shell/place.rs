@@ -202,6 +202,12 @@ case "$1 $2" in
     echo "export AWS_PROFILE='$4' EKSD_USE='$4'"
     echo 'unset AWS_DEFAULT_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN'
     ;;
+  mfa)
+    echo "export AWS_PROFILE='mfa' AWS_CONFIG_FILE='/mirror/config' EKSD_USE='mfa'"
+    echo "export AWS_SHARED_CREDENTIALS_FILE='/mirror/credentials' AWS_SDK_LOAD_CONFIG=1"
+    echo "export EKSD_AWS_CONFIG_FILE='/own/config' EKSD_AWS_SHARED_CREDENTIALS_FILE='/own/keys'"
+    echo 'unset AWS_DEFAULT_PROFILE AWS_ACCESS_KEY_ID AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_VAULT'
+    ;;
   cluster)
     echo "export AWS_PROFILE='alpha' AWS_REGION='eu-west-1' EKSD_USE='cluster'"
     echo 'export KUBECONFIG="$HOME/.kube/eksd/cluster.yaml"'

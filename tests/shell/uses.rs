@@ -6,7 +6,9 @@ use crate::pty::Pty;
 const VARS: &str = "AWS_PROFILE AWS_DEFAULT_PROFILE AWS_REGION AWS_DEFAULT_REGION KUBECONFIG \
     AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN \
     AWS_CREDENTIAL_EXPIRATION AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONFIG_FILE \
-    AWS_SHARED_CREDENTIALS_FILE EKSD_USE";
+    AWS_SHARED_CREDENTIALS_FILE AWS_SESSION_EXPIRATION AWS_ACCESS_KEY AWS_SECRET_KEY \
+    AWS_ROLE_SESSION_NAME AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_VAULT AWS_SDK_LOAD_CONFIG \
+    EKSD_AWS_CONFIG_FILE EKSD_AWS_SHARED_CREDENTIALS_FILE EKSD_USE";
 
 fn dump(shell: Shell) -> String {
     format!("{} -p {VARS} 2>/dev/null", shell.pick("typeset", "declare"))
@@ -46,6 +48,39 @@ fn there_and_back() {
 }
 
 #[test]
+fn the_mirror_comes_and_goes() {
+    let place = Place::new();
+    for shell in SHELLS {
+        let show = "echo \"${AWS_PROFILE-none} ${AWS_CONFIG_FILE-none} \
+            ${AWS_SHARED_CREDENTIALS_FILE-none} ${AWS_SDK_LOAD_CONFIG-none} \
+            ${EKSD_AWS_CONFIG_FILE-none} ${AWS_VAULT-none}\"";
+        let script = format!(
+            "{}; export AWS_CONFIG_FILE='/own/config' AWS_VAULT=other
+             eksd use mfa; {show}
+             eksd use alpha; {show}
+             eksd use cluster; {show}
+             eksd use mfa; command env | command grep -c '^AWS_CONFIG_FILE=/mirror/config$'
+             source {}
+             eksd use beta; {show}
+             eksd use -; eksd use --clear; {show}",
+            place.source(shell),
+            place.source(shell).trim_start_matches("source "),
+        );
+        assert_eq!(
+            place.says(shell, &[], &script),
+            "mfa /mirror/config /mirror/credentials 1 /own/config none\n\
+             alpha /own/config none none none none\n\
+             alpha /own/config none none none none\n\
+             1\n\
+             beta /own/config none none none none\n\
+             none /own/config none none none other\n",
+            "{}",
+            shell.name()
+        );
+    }
+}
+
+#[test]
 fn what_was_there_comes_back_exactly() {
     let place = Place::new();
     for shell in SHELLS {
@@ -57,13 +92,14 @@ fn what_was_there_comes_back_exactly() {
 exported
 '
                  export AWS_SECRET_ACCESS_KEY=s3cr3t-key AWS_ACCESS_KEY_ID='' AWS_REGION=' r '
-                 AWS_SESSION_TOKEN=s3cr3t-token KUBECONFIG=' a  b:c '
+                 AWS_SESSION_TOKEN=s3cr3t-token KUBECONFIG=' a  b:c ' AWS_CONFIG_FILE='my
+file' AWS_SECRET_KEY=s3cr3t-old
                  before=\"$({dump} || :)\"
                  {flags}
                  {}
                  eksd use cluster
                  command env | command grep -c s3cr3t || :
-                 eksd use beta; eksd use alpha; source {}; eksd use -
+                 eksd use beta; eksd use mfa; eksd use alpha; source {}; eksd use -
                  command env | command grep -c s3cr3t || :
                  eksd use --clear; set +x
                  after=\"$({dump} || :)\"

@@ -82,7 +82,7 @@ pub(super) fn of(profile: &ProfileName, credentials: Result<&Credentials, &Repor
 pub(super) fn lasting(profile: &ProfileName) -> Report {
     let name = printable(profile.as_str());
     Report::new(
-        Code::SourceUnsupported,
+        Code::Misconfigured,
         format!(
             "profile `{name}` has keys without a token or a known end, \
              which AWS SDKs do not take from an endpoint"
@@ -181,7 +181,7 @@ mod tests {
             let answer = of(&ProfileName::new("ci"), Ok(&lasting));
             let (status, body) = parts(&answer);
             assert_eq!(status, "409 Conflict");
-            assert_eq!(body["code"], "source-unsupported");
+            assert_eq!(body["code"], "misconfigured");
             let message = body["message"].as_str().unwrap();
             assert!(message.contains("run `eksd exec ci` without `--server`"), "{message}");
             assert!(!String::from_utf8_lossy(&answer).contains("secret/with"));

@@ -36,7 +36,7 @@ use self::{
     lease::{Lease, TokenFile, Watch},
     request::{Digest, PATH},
 };
-use super::event::{Event, Mailbox, Patience, Reply, ending};
+use super::event::{Ask, Event, Mailbox, Patience, Reply, ending};
 use crate::{
     config::Paths,
     ipc::wire::EndpointOpen,
@@ -137,7 +137,6 @@ impl Endpoint {
                 Code::UnknownProfile
                 | Code::ConfigBroken
                 | Code::Misconfigured
-                | Code::SourceUnsupported
                 | Code::AgentUnavailable => Err(report),
                 _ => Ok(()),
             },
@@ -153,9 +152,8 @@ impl Endpoint {
     }
 
     async fn ask(&self, profile: &ProfileName, patience: Patience) -> Result<Credentials, Report> {
-        let profile = profile.as_str().to_owned();
-        let event = |reply| Event::Credentials { profile, patience, is_use: true, reply };
-        self.mailbox.ask(event).await
+        let ask = Ask::new(profile.as_str(), patience);
+        self.mailbox.ask(|reply| Event::Credentials { ask, reply }).await
     }
 
     /// Puts an order before the desk. One that has closed takes none, and drops what waits for answers.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     agent::{
-        event::{Event, LoginNews, Mailbox, Patience},
+        event::{Ask, Event, LoginNews, Mailbox, Patience},
         wake,
     },
     aws::{Aws, Endpoints, Surroundings},
@@ -27,7 +27,7 @@ use crate::{
     notify::Notifier,
     pace::Pace,
     report::Report,
-    store::{atomic, sso_cache::SsoCache},
+    store::{atomic, keyring::Keyring, sso_cache::SsoCache},
     world::{Life, World},
 };
 
@@ -78,6 +78,7 @@ pub(super) struct Bench {
     pub(super) lab: Lab,
     pub(super) clock: FakeClock,
     pub(super) paths: Paths,
+    env: Env,
     pub(super) mailbox: Mailbox,
     heard: Heard,
     shutdown: CancellationToken,
@@ -95,7 +96,8 @@ impl Bench {
     /// Starts them with an AWS config, settings and a script.
     pub(super) async fn start_with(config: &str, settings: &str, script: Script) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let env = Env::from_map([("HOME", home.path().as_os_str())]);
+        let env =
+            Env::from_map([("HOME", home.path().as_os_str()), ("PATH", "/usr/bin:/bin".as_ref())]);
         let paths = Paths::new(&env).unwrap();
         for folder in paths.private_dirs() {
             atomic::ensure_private_dir(folder).unwrap();
@@ -110,6 +112,7 @@ impl Bench {
             lab,
             clock,
             paths,
+            env,
             mailbox: Mailbox::new().0,
             heard: Heard::default(),
             shutdown: CancellationToken::new(),
@@ -132,6 +135,8 @@ impl Bench {
             paths: self.paths.clone(),
             settings,
             sso_cache: SsoCache::new(&self.paths),
+            keyring: Keyring::off(),
+            helpers: crate::program::Environment::of(&self.env, &self.paths),
             notifier: Arc::new(self.heard.clone()),
             random: Arc::new(|| 0.5),
             command: "/usr/bin/eksd".to_owned(),
@@ -158,6 +163,11 @@ impl Bench {
     pub(super) async fn stop(&mut self) {
         self.shutdown.cancel();
         self.running.take().unwrap().await.unwrap();
+    }
+
+    /// Starts another one on the same files, after [`Bench::stop`].
+    pub(super) async fn start_again(&mut self, settings: &str) {
+        self.run(Settings::parse(settings, "config.toml").unwrap()).await;
     }
 
     /// Returns the agent's edges.
@@ -213,16 +223,14 @@ impl Bench {
 
     /// Asks for credentials as a patient caller.
     pub(super) async fn credentials(&self, profile: &str) -> Result<Credentials, Report> {
-        let (profile, patience) = (profile.to_owned(), Patience::Some);
-        let is_use = true;
-        self.mailbox.ask(|reply| Event::Credentials { profile, patience, is_use, reply }).await
+        let ask = Ask::new(profile, Patience::Some);
+        self.mailbox.ask(|reply| Event::Credentials { ask, reply }).await
     }
 
     /// Asks for credentials as a caller who cannot wait.
     pub(super) async fn credentials_at_once(&self, profile: &str) -> Result<Credentials, Report> {
-        let (profile, patience) = (profile.to_owned(), Patience::None);
-        let is_use = true;
-        self.mailbox.ask(|reply| Event::Credentials { profile, patience, is_use, reply }).await
+        let ask = Ask::new(profile, Patience::None);
+        self.mailbox.ask(|reply| Event::Credentials { ask, reply }).await
     }
 
     /// Starts a login and returns its news.
@@ -242,9 +250,8 @@ impl Bench {
     pub(super) async fn login(&self, name: &str) -> LoginDone {
         let mut news = self.begin_login(name, Flow::DeviceCode, false);
         loop {
-            match news.recv().await.expect("news of the login") {
-                LoginNews::Open(_) => {}
-                LoginNews::Over(result) => return result.unwrap(),
+            if let LoginNews::Over(result) = news.recv().await.expect("news of the login") {
+                return result.unwrap();
             }
         }
     }

@@ -42,7 +42,7 @@ async fn browse(url: &str) -> String {
 async fn address(news: &mut tokio::sync::mpsc::UnboundedReceiver<LoginNews>) -> String {
     match news.recv().await.expect("news") {
         LoginNews::Open(open) => open.url,
-        LoginNews::Over(result) => panic!("over before it began: {result:?}"),
+        other => panic!("not an address: {other:?}"),
     }
 }
 

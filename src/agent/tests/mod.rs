@@ -3,6 +3,9 @@
 mod bench;
 mod clusters;
 mod files;
+mod lengths;
 mod logins;
+mod mfa;
 mod renewal;
 mod roles;
+mod sources;

@@ -86,7 +86,7 @@ async fn the_whole_way_from_login_to_token() {
     let mut hop = hop();
     hop.terms.role_arn = "arn:aws:iam::111122223333:role/second".to_owned();
     hop.reach = login.reach.clone();
-    let second = aws.assume_role(&keys, &hop, "eksd-alice").await.unwrap();
+    let second = aws.assume_role(&keys, &hop, "eksd-alice", None).await.unwrap();
     let who = aws.caller_identity(&login.reach, &second).await.unwrap();
     assert_eq!(who.arn, "arn:aws:sts::111122223333:assumed-role/second/eksd-alice");
 

@@ -25,7 +25,7 @@ async fn oidc(then: Then) -> AwsError {
 
 async fn sts(then: Then) -> AwsError {
     let server = Server::start([then]);
-    aws(&server.url).assume_role(&credentials(), &hop(), "x").await.unwrap_err()
+    aws(&server.url).assume_role(&credentials(), &hop(), "x", None).await.unwrap_err()
 }
 
 async fn eks(then: Then) -> AwsError {
@@ -254,7 +254,7 @@ async fn no_secret_in_any_text() {
             (aws.create_token(&region, &client, &refresh).await.unwrap_err(), vec![2, 4]),
             (aws.start_device_authorization(&login(), &client).await.unwrap_err(), vec![2]),
             (aws.role_credentials(&region, &token, "1", "r").await.unwrap_err(), vec![3]),
-            (aws.assume_role(&keys, &hop(), "x").await.unwrap_err(), vec![0, 1, 8]),
+            (aws.assume_role(&keys, &hop(), "x", None).await.unwrap_err(), vec![0, 1, 8]),
             (aws.caller_identity(&region, &keys).await.unwrap_err(), vec![0, 1]),
             (aws.describe_cluster(&region, &keys, "demo").await.unwrap_err(), vec![0, 1]),
             (aws.list_clusters(&region, &keys).await.unwrap_err(), vec![0, 1]),

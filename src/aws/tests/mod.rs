@@ -8,10 +8,13 @@
 
 mod against_lab;
 mod failures;
+mod mfa;
+mod next_door;
 mod requests;
 mod sealed;
 mod server;
 mod transport;
+mod web_identity;
 
 use std::time::Duration;
 

@@ -210,7 +210,8 @@ async fn assume_role() {
          <SessionToken>st</SessionToken><Expiration>2026-01-02T04:04:05Z</Expiration></Credentials>\
          </AssumeRoleResult></AssumeRoleResponse>",
     )]);
-    let got = aws(&server.url).assume_role(&credentials(), &hop(), "eksd-jane doe").await.unwrap();
+    let got =
+        aws(&server.url).assume_role(&credentials(), &hop(), "eksd-jane doe", None).await.unwrap();
     assert_eq!(got.access_key_id, "ASIA2");
     assert_eq!(got.expires_at, Some("2026-01-02T04:04:05Z".parse().unwrap()));
     assert_eq!(got.account_id.as_deref(), Some("444455556666"));
@@ -242,10 +243,10 @@ async fn sts_is_called_in_the_hops_region_else_the_environments() {
     let mut around = around(&server.url);
     around.region = Some("ap-south-1".to_owned());
     let aws = Aws::new(around).unwrap();
-    aws.assume_role(&credentials(), &hop(), "x").await.unwrap_err();
+    aws.assume_role(&credentials(), &hop(), "x", None).await.unwrap_err();
     let mut regional = hop();
     regional.reach = reach("eu-north-1");
-    aws.assume_role(&credentials(), &regional, "x").await.unwrap_err();
+    aws.assume_role(&credentials(), &regional, "x", None).await.unwrap_err();
     let asked = server.all_asked();
     assert_signed(&asked[0], "ap-south-1/sts");
     assert_signed(&asked[1], "eu-north-1/sts");

@@ -1,7 +1,8 @@
 //! `eksd credential-process`: a profile's credentials in the form that every SDK reads.
 //!
 //! Never prompts. The SDKs wait between ten seconds and for ever, and each call waits behind this
-//! one, so it gives up early and says what to run.
+//! one, so it gives up early and says what to run. Where somebody looks on and a login is under way
+//! already, it waits for that.
 
 use std::time::Duration;
 
@@ -9,13 +10,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    cli::{
-        args::CredentialProcessArgs,
-        door::{self, Call, Wish},
-        exit::Done,
-        output,
-    },
-    ipc::wire::{CredentialsParams, Request, WireCredentials},
+    cli::{args::CredentialProcessArgs, asks, door::Call, exit::Done, output},
+    ipc::wire::WireCredentials,
     report::{Code, Report},
 };
 
@@ -24,9 +20,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs `eksd credential-process`.
 pub fn run(call: &Call, args: &CredentialProcessArgs) -> Done {
-    let params = CredentialsParams { profile: args.profile.clone(), waits_for_login: false };
-    let credentials: WireCredentials =
-        door::ask(call, Wish::Served, &Request::Credentials(params), LIMIT)?;
+    let credentials = asks::credentials(call, &args.profile, LIMIT)?;
     output::data(json(&credentials)?.as_slice())?;
     Ok(0)
 }

@@ -1,28 +1,39 @@
-//! `eksd login`: a person's act, by browser or by code.
+//! `eksd login`: a person's act, by browser, by code, or by both.
+
+mod browser;
+mod clipboard;
+mod code;
+mod console;
+mod place;
+mod qr;
 
 use std::{
-    ffi::OsStr,
-    os::fd::AsFd,
-    path::Path,
-    process::{Command, Stdio},
+    io::IsTerminal,
+    os::fd::{AsFd, BorrowedFd},
     time::{Duration, Instant},
 };
 
+use self::{
+    browser::{Browser, Shown},
+    code::{MOST_CODES, Terminal, Typed},
+    place::{Place, decide},
+};
 use crate::{
     cli::{
         args::LoginArgs,
         door::{self, Call, Wish},
-        exit::Done,
-        interrupt::Interrupt,
-        now, output,
+        exit::{Done, of_phases, stop},
+        interrupt::{Ends, Interrupt},
+        now,
+        output::{self, Stop},
         view::until_in_words,
     },
-    config::{Env, LoginFlow, Settings},
+    config::Settings,
     ipc::{
-        client::{Heard, silent},
+        client::{Client, Heard, is_readable, silent},
         wire::{
-            Flow, LoginDone, LoginOpen, LoginParams, Notification, Request, StatusAnswer,
-            StatusParams,
+            Flow, LoginAsk, LoginCodeParams, LoginDone, LoginOpen, LoginParams, MfaCode,
+            Notification, Request, StatusAnswer, StatusParams,
         },
     },
     model::text::{printable, printable_sentence},
@@ -33,130 +44,299 @@ use crate::{
 /// then says so; this is for an agent that does not.
 const LOGIN_LIMIT: Duration = Duration::from_mins(16);
 
+/// How long an agent may take to read an answer.
+const SEND_LIMIT: Duration = Duration::from_secs(5);
+
 /// Runs `eksd login`.
 pub fn run(call: &Call, args: &LoginArgs) -> Done {
-    let mut door = door::open(call, Wish::Started)?;
-    if args.no_input {
-        return without_person(&mut door, args);
-    }
-    let place = Place::around(&call.env);
-    let setting = Settings::load(&call.paths).map_err(Report::from)?.login_flow;
-    let flow = decide(args, setting, place);
-    let interrupt = Interrupt::listen()?;
-    let params = LoginParams { name: args.name.clone(), flow, force: args.force, mfa_code: None };
-    let until = Instant::now() + door.limit(LOGIN_LIMIT);
-    let client = door.client();
-    let id = client.send(Request::LoginStart(params), until)?;
-    loop {
-        match client.hear::<LoginDone>(id, Some(until), Some(interrupt.as_fd()))? {
-            Heard::Answer(done) => {
-                output::talk(success(&done));
-                return Ok(0);
-            }
-            Heard::Notification(Notification::LoginOpen(open)) => {
-                invite(call, &open, !args.no_browser && place.has_browser());
-            }
-            Heard::Notification(
-                Notification::Changed(_)
-                | Notification::LoginAsk(_)
-                | Notification::LoginConsole(_),
-            ) => (),
-            Heard::Late => return Err(silent(LOGIN_LIMIT).into()),
-            Heard::Other => {
-                output::talk("login given up");
-                return Ok(1);
-            }
-        }
+    match log_in(call, args) {
+        Err(Stop::Failed(report)) => Ok(stop(&report)),
+        done => done,
     }
 }
 
-/// `--no-input`: says whether a person would be needed, and asks none.
-fn without_person(door: &mut door::Door, args: &LoginArgs) -> Done {
+/// Logs in for another command; says what comes of it. Stops where it does not end well.
+pub(super) fn again(call: &Call, name: &str, force: bool) -> Result<(), Stop> {
+    let args = LoginArgs { name: Some(name.to_owned()), force, ..LoginArgs::default() };
+    match log_in(call, &args)? {
+        0 => Ok(()),
+        _ => Err(given_up().into()),
+    }
+}
+
+fn log_in(call: &Call, args: &LoginArgs) -> Done {
+    let mut door = door::open(call, Wish::Started)?;
+    if args.no_input && !needs_nobody(&mut door, args)? {
+        output::talk("still good; nothing to do");
+        return Ok(0);
+    }
+    let place = Place::around(&call.env);
+    let settings = Settings::load(&call.paths).map_err(Report::from)?;
+    let flow = decide(args, settings.login_flow, place);
+    let mut person = Person {
+        call,
+        args,
+        settings: &settings,
+        place,
+        flow,
+        open_terminal: Terminal::open,
+        terminal: None,
+        asked: None,
+        refused: 0,
+        browser: None,
+    };
+    let interrupt = Interrupt::listen()?;
+    let ends = Ends::listen()?;
+    let until = Instant::now() + door.limit(LOGIN_LIMIT);
+    let params = LoginParams {
+        name: args.name.clone(),
+        flow,
+        force: args.force,
+        mfa_code: args.mfa_code.clone(),
+    };
+    let Some(done) = person.go_through(door.client(), params, until, &interrupt, ends)? else {
+        output::talk("login given up");
+        return Ok(1);
+    };
+    output::talk(success(&done));
+    Ok(0)
+}
+
+fn given_up() -> Report {
+    Report::new(Code::LoginFailed, "the login was given up", "run the command again")
+}
+
+/// `--no-input`: refuses where a person would be needed. Returns whether there is something to do that
+/// needs none: a code that was given along.
+fn needs_nobody(door: &mut door::Door, args: &LoginArgs) -> Result<bool, Report> {
     let names: Vec<String> = args.name.iter().cloned().collect();
+    let status: StatusAnswer =
+        door.ask(Request::Status(StatusParams { names }), door::ANSWER_LIMIT)?;
+    let code = of_phases(super::status::phases(&status, args.name.is_some()));
+    if code == 0 && !args.force {
+        return Ok(false);
+    }
+    if args.mfa_code.is_some() {
+        return Ok(true);
+    }
+    Err(no_input(if code == 12 { Code::NeedsMfa } else { Code::NeedsLogin }, args))
+}
+
+/// `--no-input`, and a person is needed.
+fn no_input(code: Code, args: &LoginArgs) -> Report {
     let command = args
         .name
         .as_ref()
         .map_or("eksd login".to_owned(), |name| format!("eksd login {}", printable(name)));
-    let status: StatusAnswer =
-        door.ask(Request::Status(StatusParams { names }), door::ANSWER_LIMIT)?;
-    let phases = super::status::phases(&status, args.name.is_some());
-    if !args.force && crate::cli::exit::of_phases(phases) == 0 {
-        output::talk("still good; nothing to do");
-        return Ok(0);
-    }
-    let what = "a person is needed to log in, and `--no-input` was given";
-    Err(Report::new(Code::NeedsLogin, what, format!("run `{command}` in a terminal")).into())
+    let what = if code == Code::NeedsMfa {
+        "an MFA code is needed, and `--no-input` was given"
+    } else {
+        "a person is needed to log in, and `--no-input` was given"
+    };
+    Report::new(code, what, format!("run `{command}` in a terminal"))
 }
 
-/// What there is to show a page with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-struct Place {
-    /// Logged in from elsewhere: a browser here would open on the wrong machine.
-    is_remote: bool,
-    in_container: bool,
-    has_display: bool,
-    /// The person says which program shows pages.
-    has_chosen_browser: bool,
+/// The person's side of one login.
+struct Person<'a> {
+    call: &'a Call,
+    args: &'a LoginArgs,
+    settings: &'a Settings,
+    place: Place,
+    flow: Flow,
+    /// The real one is `/dev/tty`.
+    open_terminal: fn() -> Option<Terminal>,
+    terminal: Option<Terminal>,
+    /// What is being asked at the terminal.
+    asked: Option<LoginAsk>,
+    /// How many codes were refused.
+    refused: u32,
+    browser: Option<Browser>,
 }
 
-impl Place {
-    fn around(env: &Env) -> Self {
-        let in_container =
-            ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
-        Self::new(env, in_container)
-    }
-
-    fn new(env: &Env, in_container: bool) -> Self {
-        let has_display = cfg!(target_os = "macos")
-            || env.display.is_some()
-            || env.wayland_display.is_some()
-            || env.wsl_interop.is_some();
-        Self {
-            is_remote: env.ssh_connection.is_some() || env.ssh_tty.is_some(),
-            in_container,
-            has_display,
-            has_chosen_browser: env.browser.is_some(),
+impl Person<'_> {
+    /// Does what the agent asks for until the login has ended; `None`: the person gave it up.
+    fn go_through(
+        &mut self,
+        client: &mut Client,
+        params: LoginParams,
+        until: Instant,
+        interrupt: &Interrupt,
+        mut ends: Ends,
+    ) -> Result<Option<LoginDone>, Report> {
+        let id = client.send(Request::LoginStart(params), until)?;
+        loop {
+            if self.asked.is_some() && self.terminal.as_ref().is_some_and(Terminal::has_line) {
+                if !self.hear(client)? {
+                    return Ok(None);
+                }
+                continue;
+            }
+            let mut others: Vec<BorrowedFd<'_>> = vec![interrupt.as_fd(), ends.as_fd()];
+            if self.asked.is_some() {
+                others.extend(self.terminal.as_ref().map(AsFd::as_fd));
+            }
+            match client.hear::<LoginDone>(id, Some(until), &others)? {
+                Heard::Answer(done) => {
+                    self.leave_prompt();
+                    return Ok(Some(done));
+                }
+                Heard::Notification(Notification::LoginOpen(open)) => self.invite(&open)?,
+                Heard::Notification(Notification::LoginAsk(ask)) => self.ask(ask)?,
+                Heard::Notification(Notification::LoginConsole(console)) => {
+                    if let Err(report) = self.console(&console.profile) {
+                        // Ctrl-C was for both.
+                        if !is_readable(interrupt.as_fd(), Instant::now())? {
+                            return Err(report);
+                        }
+                    }
+                }
+                Heard::Notification(Notification::Changed(_)) => (),
+                Heard::Late => return Err(silent(LOGIN_LIMIT)),
+                Heard::Other(0) => {
+                    self.leave_prompt();
+                    return Ok(None);
+                }
+                Heard::Other(1) => {
+                    ends.forget();
+                    self.look_at_browser();
+                }
+                Heard::Other(_) => {
+                    if !self.hear(client)? {
+                        return Ok(None);
+                    }
+                }
+            }
         }
     }
 
-    fn has_browser(self) -> bool {
-        // A development container sets BROWSER to a program that opens the page outside.
-        self.has_chosen_browser || (!self.is_remote && !self.in_container && self.has_display)
-    }
-}
-
-/// Decides the way: flags, then settings, then the surroundings.
-fn decide(args: &LoginArgs, setting: LoginFlow, place: Place) -> Flow {
-    if args.device_code {
-        return Flow::DeviceCode;
-    }
-    match setting {
-        LoginFlow::Browser => Flow::Browser,
-        // The page sends the browser back to this machine: over SSH or into a container it would
-        // not arrive, even where BROWSER can show it.
-        LoginFlow::Auto if !place.is_remote && !place.in_container && place.has_browser() => {
-            Flow::Browser
+    fn look_at_browser(&mut self) {
+        if self.browser.as_mut().map(Browser::look) == Some(Shown::Failed) {
+            self.browser = None;
+            let line_end = if self.asked.is_some() { "\n" } else { "" };
+            output::talk(format!("{line_end}(no browser could be opened)"));
+            // The question stands above the news now.
+            if let (Some(terminal), Some(ask)) = (&mut self.terminal, &self.asked) {
+                terminal.say(&code::prompt(ask));
+            }
         }
-        LoginFlow::Auto | LoginFlow::DeviceCode => Flow::DeviceCode,
+    }
+
+    /// Says where to go, always; and goes there, where there is a browser.
+    fn invite(&mut self, open: &LoginOpen) -> Result<(), Report> {
+        if self.args.no_input {
+            return Err(no_input(Code::NeedsLogin, self.args));
+        }
+        let url = printable_whole(&open.url);
+        output::talk(format!("To log in to `{}`, open:\n\n  {url}\n", printable(&open.session)));
+        if let Some(code) = &open.user_code {
+            output::talk(format!("and compare the code: {}\n", printable(code)));
+        }
+        if self.args.qr {
+            self.show_qr(&url);
+        }
+        // Only a page: what else a URL can start is nobody's business here.
+        let is_page = open.url.starts_with("https://") || open.url.starts_with("http://");
+        let wants_page = !self.args.no_browser && self.place.has_browser();
+        let mut is_open = false;
+        if wants_page && is_page {
+            let mut browser =
+                Browser::new(&open.session, &open.url, self.settings, &self.call.env, self.place);
+            is_open = browser.open() == Shown::Maybe;
+            self.browser = Some(browser);
+        }
+        if wants_page && !is_open {
+            output::talk("(no browser could be opened)");
+        }
+        match (is_open, &open.user_code) {
+            (false, _) => self.copy("address", &url),
+            (true, Some(code)) => self.copy("code", code),
+            (true, None) => (),
+        }
+        Ok(())
+    }
+
+    fn show_qr(&self, url: &str) {
+        let picture = output::talk_size().and_then(|(columns, rows)| {
+            qr::draw(url, columns, rows, self.call.env.no_color.is_none())
+        });
+        output::talk(picture.unwrap_or_else(|| {
+            "(no QR code: there is no terminal, or it is too small for one)".to_owned()
+        }));
+    }
+
+    /// Puts what the person needs next into the clipboard.
+    fn copy(&self, what: &str, text: &str) {
+        let is_terminal = std::io::stderr().is_terminal() && self.settings.login_copy;
+        if let Some(sequence) = clipboard::copy(&self.call.env, is_terminal, text) {
+            output::control(&sequence);
+            output::talk(format!("(the {what} is in the clipboard, if the terminal allows that)"));
+        }
+    }
+
+    /// Asks for an MFA code, or says why nobody can be asked.
+    fn ask(&mut self, ask: LoginAsk) -> Result<(), Report> {
+        if self.args.no_input {
+            return Err(code::nobody(&ask, "`--no-input` was given"));
+        }
+        if let Some(refused) = &ask.refused {
+            self.refused += 1;
+            if MOST_CODES <= self.refused {
+                let report = Report { code: Code::NeedsMfa, ..refused.clone() };
+                return Err(report.because(format!("{MOST_CODES} codes were refused")));
+            }
+        }
+        if self.terminal.is_none() {
+            self.terminal = (self.open_terminal)();
+        }
+        let Some(terminal) = &mut self.terminal else {
+            return Err(code::nobody(&ask, "there is no terminal to ask at"));
+        };
+        terminal.say(&code::question(&ask));
+        self.asked = Some(ask);
+        Ok(())
+    }
+
+    /// Hears what is typed. Returns whether the login goes on.
+    fn hear(&mut self, client: &mut Client) -> Result<bool, Report> {
+        let (Some(terminal), Some(ask)) = (&mut self.terminal, &self.asked) else {
+            return Ok(true);
+        };
+        match terminal.take() {
+            Typed::Nothing => (),
+            Typed::Code(code) => {
+                self.asked = None;
+                send(client, code)?;
+            }
+            Typed::Nonsense => {
+                terminal.say(&format!("A code has six digits.\n{}", code::prompt(ask)));
+            }
+            Typed::End => {
+                self.leave_prompt();
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What is said next begins on a line of its own.
+    fn leave_prompt(&mut self) {
+        if let (Some(terminal), Some(_)) = (&mut self.terminal, self.asked.take()) {
+            terminal.say("\n");
+        }
+    }
+
+    fn console(&self, profile: &str) -> Result<(), Report> {
+        if self.args.no_input {
+            return Err(no_input(Code::NeedsLogin, self.args));
+        }
+        let has_browser = self.flow == Flow::Browser && !self.args.no_browser;
+        console::log_in(self.call, profile, has_browser)
     }
 }
 
-/// Says where to go, always; and goes there, where there is a browser.
-fn invite(call: &Call, open: &LoginOpen, with_browser: bool) {
-    let url = printable_whole(&open.url);
-    output::talk(format!("To log in to `{}`, open:\n\n  {url}\n", printable(&open.session)));
-    if let Some(code) = &open.user_code {
-        output::talk(format!("and compare the code: {}\n", printable(code)));
-    }
-    if !with_browser {
-        return;
-    }
-    // Only a page: what else a URL can start is nobody's business here.
-    let is_page = open.url.starts_with("https://") || open.url.starts_with("http://");
-    if !is_page || !show_page(&call.env, &open.url) {
-        output::talk("(no browser could be opened)");
-    }
+fn send(client: &mut Client, code: MfaCode) -> Result<(), Report> {
+    let request = Request::LoginCode(LoginCodeParams { code });
+    client.send(request, Instant::now() + SEND_LIMIT).map(drop)
 }
 
 /// An address must stay whole; what could steer a terminal never belongs in one.
@@ -164,135 +344,25 @@ fn printable_whole(url: &str) -> String {
     url.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 
-fn show_page(env: &Env, url: &str) -> bool {
-    let usual = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let chosen = env.browser.as_deref().map(|list| browsers(list, url)).unwrap_or_default();
-    let usual = vec![usual.to_owned(), url.to_owned()];
-    chosen.into_iter().chain([usual]).any(|words| {
-        let Some((program, rest)) = words.split_first() else { return false };
-        // Never waited for: some browsers stay as long as their window.
-        Command::new(program)
-            .args(rest)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group_of_its_own()
-            .spawn()
-            .is_ok()
-    })
-}
-
-/// Ctrl-C in this terminal must not close the browser.
-trait OwnGroup {
-    fn process_group_of_its_own(&mut self) -> &mut Self;
-}
-
-impl OwnGroup for Command {
-    fn process_group_of_its_own(&mut self) -> &mut Self {
-        std::os::unix::process::CommandExt::process_group(self, 0)
-    }
-}
-
-/// Splits `BROWSER`: commands between colons, `%s` stands for the address, which else comes last.
-/// There is no shell, so the address is a word whatever it holds.
-fn browsers(list: &OsStr, url: &str) -> Vec<Vec<String>> {
-    let Some(list) = list.to_str() else { return Vec::new() };
-    let commands = list.split(':').map(|command| {
-        let mut words: Vec<String> =
-            command.split_whitespace().map(|word| word.replace("%s", url)).collect();
-        if !words.is_empty() && !command.contains("%s") {
-            words.push(url.to_owned());
-        }
-        words
-    });
-    commands.filter(|words| !words.is_empty()).collect()
-}
-
 fn success(done: &LoginDone) -> String {
     let session = printable_sentence(&done.session);
     let verb = if done.already { "still logged in to" } else { "logged in to" };
-    match until_in_words(done.good_until.as_deref(), done.confidence, &now()) {
-        Some(until) => format!("{verb} `{session}`; good until {until}"),
-        None => format!("{verb} `{session}`; how long it lasts is not known yet"),
+    let person = done.person.as_deref().map(printable);
+    let who = person.as_ref().map_or(String::new(), |person| format!(" as {person}"));
+    let mut text = match until_in_words(done.good_until.as_deref(), done.confidence, &now()) {
+        Some(until) => format!("{verb} `{session}`{who}; good until {until}"),
+        None => format!("{verb} `{session}`{who}; how long it lasts is not known yet"),
+    };
+    if let (Some(was), Some(is)) = (&done.was_person, &person) {
+        text.push_str(&format!(
+            "\n\nWARNING: ANOTHER PERSON. `{session}` was {} until now; every profile of it acts as \
+             {is} from now on.\nIf that is not meant: log out in the browser, then run `eksd login \
+             --force`.",
+            printable(was)
+        ));
     }
+    text
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ipc::wire::Confidence;
-
-    fn flow(pairs: &[(&str, &str)], in_container: bool) -> (Flow, bool) {
-        let env = Env::from_map(pairs.iter().copied());
-        let place = Place::new(&env, in_container);
-        (decide(&args(), LoginFlow::Auto, place), place.has_browser())
-    }
-
-    fn args() -> LoginArgs {
-        LoginArgs {
-            name: None,
-            force: false,
-            device_code: false,
-            no_browser: false,
-            no_input: false,
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_way_follows_from_the_surroundings() {
-        for (pairs, in_container, expected) in [
-            (&[("DISPLAY", ":0")][..], false, (Flow::Browser, true)),
-            (&[("WAYLAND_DISPLAY", "w")], false, (Flow::Browser, true)),
-            (&[("BROWSER", "lynx")], false, (Flow::Browser, true)),
-            (&[], false, (Flow::DeviceCode, false)),
-            (&[("DISPLAY", ":10"), ("SSH_CONNECTION", "a")], false, (Flow::DeviceCode, false)),
-            (&[("SSH_TTY", "/dev/pts/1"), ("BROWSER", "b")], false, (Flow::DeviceCode, true)),
-            (&[("DISPLAY", ":0")], true, (Flow::DeviceCode, false)),
-            (&[("BROWSER", "code --open")], true, (Flow::DeviceCode, true)),
-        ] {
-            assert_eq!(flow(pairs, in_container), expected, "{pairs:?} {in_container}");
-        }
-    }
-
-    #[test]
-    fn flags_and_settings_go_first() {
-        let desk = Place::new(&Env::from_map([("DISPLAY", ":0")]), false);
-        let bare = Place::new(&Env::default(), true);
-        assert_eq!(decide(&args(), LoginFlow::DeviceCode, desk), Flow::DeviceCode);
-        assert_eq!(decide(&args(), LoginFlow::Browser, bare), Flow::Browser);
-        let by_code = LoginArgs { device_code: true, ..args() };
-        assert_eq!(decide(&by_code, LoginFlow::Browser, desk), Flow::DeviceCode);
-    }
-
-    #[test]
-    fn browser_lists() {
-        let url = "https://x/?a=1&b=$(c)";
-        for (list, expected) in [
-            ("firefox", vec![vec!["firefox", url]]),
-            ("a -n %s:b", vec![vec!["a", "-n", url], vec!["b", url]]),
-            ("a --u=%s", vec![vec!["a", "--u=https://x/?a=1&b=$(c)"]]),
-            (" : ", vec![]),
-        ] {
-            assert_eq!(browsers(OsStr::new(list), url), expected, "{list}");
-        }
-    }
-
-    #[test]
-    fn addresses_stay_whole() {
-        let long = format!("https://x/{}", "a".repeat(2000));
-        assert_eq!(printable_whole(&long), long);
-        assert_eq!(printable_whole("https://x/\u{1b}[2Jé"), "https://x/?[2J?");
-    }
-
-    #[test]
-    fn an_unknown_end_is_said_to_be_unknown() {
-        let done = LoginDone {
-            session: "corp".into(),
-            already: false,
-            good_until: None,
-            confidence: Confidence::Unknown,
-        };
-        assert_eq!(success(&done), "logged in to `corp`; how long it lasts is not known yet");
-    }
-}
+mod tests;

@@ -5,6 +5,10 @@ pub mod cluster;
 pub mod completions;
 pub mod config;
 pub mod credential_process;
+pub mod ensure;
+pub mod env;
+pub mod exec;
+pub mod explain;
 pub mod init;
 pub mod login;
 pub mod logout;
@@ -12,6 +16,7 @@ pub mod prompt;
 pub mod status;
 pub mod token;
 pub mod use_;
+pub mod whoami;
 
 use super::{exit::Done, output};
 

@@ -102,7 +102,7 @@ fn watch(call: &Call, args: &StatusArgs, client: &mut Client) -> Done {
         let limit = asked_at.map(|at| at + ANSWER_LIMIT);
         let tick = screen.as_ref().map(|_| Instant::now() + Duration::from_secs(1));
         let until = [limit, tick].into_iter().flatten().min();
-        match client.hear::<StatusAnswer>(id, until, Some(interrupt.as_fd()))? {
+        match client.hear::<StatusAnswer>(id, until, &[interrupt.as_fd()])? {
             Heard::Answer(new) => {
                 asked_at = None;
                 if screen.is_none() && answer.as_ref() != Some(&new) {
@@ -117,7 +117,7 @@ fn watch(call: &Call, args: &StatusArgs, client: &mut Client) -> Done {
                     return Err(silent(ANSWER_LIMIT).into());
                 }
             }
-            Heard::Other => return Ok(0),
+            Heard::Other(_) => return Ok(0),
         }
         // One question at a time, however many changes come.
         if changed_since && asked_at.is_none() {

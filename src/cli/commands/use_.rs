@@ -4,23 +4,21 @@ use std::time::Duration;
 
 use crate::{
     cli::{
-        args::UseArgs,
-        door::{self, ANSWER_LIMIT, Call, Wish},
+        args::{EnvFormat, UseArgs},
+        asks,
+        commands::env::render,
+        door::{self, Call},
         exit::Done,
         output,
-        quote::shell_word,
+        variables::{Change, Way},
     },
-    ipc::wire::{Empty, Request, ResolveParams, Resolved, UseParams},
+    config::{Delivery, Settings},
+    ipc::wire::{Empty, Request, Resolved, UseParams},
     report::{Code, Report},
 };
 
 /// Telling the agent is a courtesy; the shell waits for it.
 const TELL_LIMIT: Duration = Duration::from_millis(500);
-
-/// What would shadow the profile: every SDK looks at these first.
-const SHADOWING: &str = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN \
-     AWS_SECURITY_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE \
-     AWS_DEFAULT_PROFILE";
 
 /// Runs `eksd use`.
 pub fn run(call: &Call, args: &UseArgs) -> Done {
@@ -33,8 +31,8 @@ pub fn run(call: &Call, args: &UseArgs) -> Done {
         let what = "which profile or cluster? a name is missing";
         return Err(Report::new(Code::Usage, what, "`eksd status --all` lists them").into());
     };
-    let request = Request::Resolve(ResolveParams { name: name.clone() });
-    let resolved: Resolved = door::ask(call, Wish::Served, &request, ANSWER_LIMIT)?;
+    let resolved = asks::resolve(call, name)?;
+    let change = change(call, name, &resolved)?;
     let uses =
         UseParams { profile: Some(resolved.profile.clone()), cluster: resolved.cluster.clone() };
     // The shell can use it all the same.
@@ -43,29 +41,20 @@ pub fn run(call: &Call, args: &UseArgs) -> Done {
     {
         drop(agent.ask::<Empty>(Request::Use(uses), TELL_LIMIT));
     }
-    output::data(code(name, &resolved))?;
+    output::data(render(&change, EnvFormat::Sh)?.as_bytes())?;
     Ok(0)
 }
 
-/// Returns code for zsh and bash alike; it works under `set -eu`. What an earlier `eksd use` set and
-/// this one does not, the hooks put back.
-fn code(name: &str, resolved: &Resolved) -> String {
-    let mut code = format!("unset {SHADOWING}\n");
-    let mut export = |variable: &str, value: &str| {
-        code.push_str(&format!("export {variable}={}\n", shell_word(value)));
-    };
-    export("AWS_PROFILE", &resolved.profile);
-    if resolved.cluster.is_some() {
-        if let Some(file) = &resolved.kubeconfig {
-            export("KUBECONFIG", file);
-        }
-        if let Some(region) = &resolved.region {
-            export("AWS_REGION", region);
-            export("AWS_DEFAULT_REGION", region);
-        }
-    }
-    export("EKSD_USE", name);
-    code
+/// Returns what changes. What an earlier `eksd use` set and this one does not, the hooks put back.
+fn change(call: &Call, name: &str, resolved: &Resolved) -> Result<Change, Report> {
+    let is_mirrored =
+        resolved.needs_mirror && Settings::load(&call.paths)?.delivery == Delivery::Mirror;
+    Ok(if is_mirrored {
+        let mirror = asks::mirror(call)?;
+        Change::to_use(name, resolved, Way::Mirror(&mirror), &call.paths)
+    } else {
+        Change::to_use(name, resolved, Way::Profile, &call.paths)
+    })
 }
 
 #[cfg(test)]
@@ -73,6 +62,19 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::{
+        config::{Env, Paths},
+        ipc::wire::Mirror,
+    };
+
+    fn paths() -> Paths {
+        Paths::new(&Env::from_map([("HOME", "/home/ann")])).unwrap()
+    }
+
+    fn code(name: &str, resolved: &Resolved) -> String {
+        let change = Change::to_use(name, resolved, Way::Profile, &paths());
+        render(&change, EnvFormat::Sh).unwrap().to_string()
+    }
 
     fn profile() -> Resolved {
         Resolved {
@@ -80,6 +82,7 @@ mod tests {
             cluster: None,
             region: Some("us-east-1".into()),
             kubeconfig: None,
+            needs_mirror: false,
         }
     }
 
@@ -89,6 +92,7 @@ mod tests {
             cluster: Some("demo".into()),
             region: Some("eu-west-1".into()),
             kubeconfig: Some("/home/ann/.kube/eksd/demo.yaml".into()),
+            needs_mirror: false,
         }
     }
 
@@ -115,6 +119,37 @@ mod tests {
             ] {
                 assert_eq!(variables(shell, code), expected, "{shell}");
             }
+        }
+    }
+
+    /// What a hook does not save it cannot put back.
+    #[test]
+    fn the_hooks_know_every_variable() {
+        let mirror = Mirror { config: "/m/c".into(), credentials: "/m/k".into() };
+        let change = Change::to_use("demo", &cluster(), Way::Mirror(&mirror), &paths());
+        let hooks =
+            [include_str!("../../../shell/eksd.zsh"), include_str!("../../../shell/eksd.bash")];
+        for hook in hooks {
+            let (_, list) = hook.split_once("__eksd_vars=(").unwrap();
+            let (list, _) = list.split_once(')').unwrap();
+            let known: Vec<&str> = list.split_whitespace().chain(["EKSD_USE"]).collect();
+            let touched = change.gone().chain(change.come().map(|(name, _)| name));
+            let unknown: Vec<_> = touched.filter(|name| !known.contains(name)).collect();
+            assert!(unknown.is_empty(), "{unknown:?}");
+            // What only some of them set is put back before the next one.
+            let restored = "__eksd_restore $__eksd_passing";
+            let restored_in_bash = "__eksd_restore \"${__eksd_passing[@]}\"";
+            assert!(hook.contains(restored) || hook.contains(restored_in_bash));
+            let (_, list) = hook.split_once("__eksd_passing=(").unwrap();
+            let (list, _) = list.split_once(')').unwrap();
+            let passing: Vec<&str> = list.split_whitespace().collect();
+            let always = ["AWS_PROFILE", "EKSD_USE"];
+            let forgotten: Vec<_> = change
+                .come()
+                .map(|(name, _)| name)
+                .filter(|name| !always.contains(name) && !passing.contains(name))
+                .collect();
+            assert!(forgotten.is_empty(), "{forgotten:?}");
         }
     }
 }

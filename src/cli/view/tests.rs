@@ -197,6 +197,58 @@ fn verbose() {
 }
 
 #[test]
+fn every_clock_and_the_key_store() {
+    let clock = |name: &str, ends_at: Option<&str>, confidence, source: &str| ClockStatus {
+        name: name.into(),
+        ends_at: ends_at.map(str::to_owned),
+        confidence,
+        source: source.into(),
+    };
+    let dev = ProfileStatus {
+        clocks: vec![
+            clock("role keys", Some("2026-11-24T14:09:00Z"), Confidence::Exact, "AWS"),
+            clock(
+                "session",
+                Some("2026-11-24T22:00:00Z"),
+                Confidence::Estimated,
+                "`length` in ~/.config/eksd/config.toml",
+            ),
+            clock("client registration", None, Confidence::Unknown, "no file\u{1b}[2J"),
+        ],
+        root: Some(crate::ipc::wire::RootStatus {
+            kind: "sso".into(),
+            name: "corp".into(),
+            person: Some("ann".into()),
+            ends_at: Some("2026-11-24T22:00:00Z".into()),
+            access_token_expires_at: None,
+            registration_expires_at: None,
+        }),
+        ..profile("dev", Phase::Fresh)
+    };
+    let mut answer = answer(vec![dev], vec![]);
+    answer.key_store = Some(crate::ipc::wire::KeyStore {
+        store: "Secret Service".into(),
+        answers: false,
+        why: Some("no answer in 2 s".into()),
+    });
+    let verbose = Look { verbose: true, ..look(80) };
+    insta::assert_snapshot!(render(&answer, &verbose), @r"
+    PROFILE  PHASE  GOOD UNTIL     KEYS UNTIL
+    dev      fresh  2h14m (16:40)  43m
+      root sso corp
+      person ann
+      role keys until 15:09 (in 43m): AWS
+      session until about 23:00 (in 8h34m): `length` in ~/.config/eksd/config.toml
+      client registration until nobody knows when: no file?[2J
+
+    Key store: Secret Service does not answer: no answer in 2 s
+    ");
+    assert!(!render(&answer, &look(80)).contains("Key store"));
+    answer.key_store.as_mut().unwrap().answers = true;
+    assert!(render(&answer, &verbose).ends_with("\nKey store: Secret Service\n"));
+}
+
+#[test]
 fn nobody() {
     insta::assert_snapshot!(render(&answer(vec![], vec![]), &look(80)), @r#"
     No profiles in ~/.aws/config and ~/.aws/credentials.

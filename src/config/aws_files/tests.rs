@@ -147,8 +147,12 @@ fn findings_name_line_and_reader() {
         ),
         (
             "[default]\na = 1\n[profile default]\na = 2\n",
+            &["3: the same section, written differently, stands in line 1; only this one counts"],
+        ),
+        (
+            "[profile default]\na = 1\n[default]\na = 2\n",
             &[
-                "3: the same section, written differently, stands in line 1; the AWS CLI takes only this one, the Rust SDK another",
+                "3: the same section, written differently, stands in line 1; the AWS CLI takes only this one, the Rust SDK only that one",
             ],
         ),
         (
@@ -214,6 +218,34 @@ fn origins_are_those_of_the_file_that_won() {
     assert_eq!(dev.origin_of("aws_access_key_id").kind, FileKind::Credentials);
     assert_eq!(dev.get("aws_access_key_id"), Some("B"));
     assert_eq!(files.profiles["only"].origin.to_string(), "CREDENTIALS:3");
+}
+
+#[test]
+fn what_does_not_count_leaves_its_place() {
+    let files = parse(
+        Some((
+            "CONFIG",
+            b"[default]\nregion = a\noutput = b\n[profile default]\nregion = c\nregion = d\n\
+              [DEFAULT]\nregion = e\n[profile x]\nregion = f\n",
+        )),
+        Some(("CREDENTIALS", b"[default]\nregion = g\nregion = h\n")),
+    );
+    let places = |profile: &str, key: &str| -> (String, Vec<String>) {
+        let entry = &files.profiles[profile].keys[key];
+        (entry.origin.to_string(), entry.shadows.iter().map(ToString::to_string).collect())
+    };
+    let owned = |places: &[&str]| places.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        places("default", "region"),
+        (
+            "CREDENTIALS:3".into(),
+            // `[DEFAULT]` once for each section that it would have been copied into.
+            owned(&["CONFIG:8", "CONFIG:2", "CONFIG:8", "CONFIG:5", "CONFIG:6", "CREDENTIALS:2"]),
+        )
+    );
+    assert_eq!(places("x", "region"), ("CONFIG:10".into(), owned(&["CONFIG:8"])));
+    // A key that only the section without effect has is no key of the profile.
+    assert!(!files.profiles["default"].keys.contains_key("output"));
 }
 
 #[test]

@@ -114,6 +114,12 @@ pub struct LoginDone {
     pub good_until: Option<String>,
     /// `exact`, `estimated` or `unknown`.
     pub confidence: Confidence,
+    /// Who logged in, where AWS has said it.
+    #[serde(default)]
+    pub person: Option<String>,
+    /// Who was logged in before, where that was somebody else.
+    #[serde(default)]
+    pub was_person: Option<String>,
 }
 
 /// What to end.

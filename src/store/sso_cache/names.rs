@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
 use sha1::{Digest, Sha1};
 
-use crate::model::{LoginKey, SsoLogin};
+use crate::model::{LoginKey, RoleTerms, SsoLogin, WebIdentity};
 
 /// Returns the name of a token's file (botocore `utils.py`, `SSOTokenLoader._generate_cache_key`).
 pub(super) fn token(key: &LoginKey) -> String {
@@ -46,6 +47,57 @@ pub(super) fn sso_role(account_id: &str, role_name: &str, login: &LoginKey) -> S
     ))
 }
 
+/// Returns the name of an assumed role's file in `~/.aws/cli/cache` (botocore `credentials.py`,
+/// `BaseAssumeRoleCredentialFetcher._create_cache_key`): the arguments of the call. Whose keys assume the
+/// role is not in it, nor what the AWS CLI does not know.
+pub(super) fn role(terms: &RoleTerms, serial: Option<&str>) -> String {
+    let mut arguments = vec![("RoleArn", Value::from(terms.role_arn.as_str()))];
+    let mut add = |name, value: Option<Value>| arguments.extend(value.map(|value| (name, value)));
+    add("RoleSessionName", terms.session_name.as_deref().map(Value::from));
+    add("ExternalId", terms.external_id.as_deref().map(Value::from));
+    add("SerialNumber", serial.map(Value::from));
+    add("DurationSeconds", terms.duration_seconds.map(Value::from));
+    of_arguments(arguments)
+}
+
+/// Returns the name of the file of a role that a web identity was exchanged for, of the same kind
+/// (`AssumeRoleWithWebIdentityCredentialFetcher`): the token is not in it.
+pub(super) fn web_identity(identity: &WebIdentity) -> String {
+    let terms = RoleTerms {
+        role_arn: identity.role_arn.clone(),
+        session_name: identity.session_name.clone(),
+        // botocore's profiles hand no duration on here (`AssumeRoleWithWebIdentityProvider`).
+        ..RoleTerms::default()
+    };
+    role(&terms, None)
+}
+
+fn of_arguments<'a>(arguments: impl IntoIterator<Item = (&'a str, Value)>) -> String {
+    let arguments = arguments.into_iter().map(|(name, value)| (name.to_owned(), value));
+    hashed(&python_json(&Value::Object(arguments.collect())))
+}
+
+/// JSON as Python's `json.dumps` writes it with sorted keys.
+fn python_json(value: &Value) -> String {
+    match value {
+        Value::String(text) => python_text(text),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(python_json).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(map) => {
+            let mut members: Vec<_> = map.iter().collect();
+            members.sort_by_key(|(key, _)| *key);
+            let members: Vec<_> = members
+                .into_iter()
+                .map(|(key, value)| format!("{}: {}", python_text(key), python_json(value)))
+                .collect();
+            format!("{{{}}}", members.join(", "))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
 fn hashed(text: &str) -> String {
     let mut name = String::with_capacity(45);
     for byte in Sha1::digest(text) {
@@ -82,10 +134,8 @@ fn python_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
-    use crate::model::Reach;
+    use crate::model::{FileKind, Origin, Reach};
 
     fn vectors(text: &str, list: &str) -> Vec<Value> {
         let vectors: Value = serde_json::from_str(text).unwrap();
@@ -135,6 +185,49 @@ mod tests {
             let text = |key: &str| case[key].as_str().unwrap();
             let name = sso_role(text("sso_account_id"), text("sso_role_name"), &key(&case));
             assert_eq!(name, case["file"], "{case}");
+        }
+    }
+
+    #[test]
+    fn assumed_roles_are_where_the_cli_looks() {
+        let assumed = vectors(CLI_CACHE_KEYS, "assume_role");
+        let exchanged = vectors(CLI_CACHE_KEYS, "web_identity");
+        assert_eq!((assumed.len(), exchanged.len()), (8, 2));
+        for case in &exchanged {
+            let name = case["extra_args"]["RoleSessionName"].as_str();
+            let identity = WebIdentity {
+                profile: "dev".into(),
+                role_arn: case["role_arn"].as_str().unwrap().to_owned(),
+                token_file: "/token".into(),
+                session_name: name.map(str::to_owned),
+                duration_seconds: Some(3600),
+                reach: Reach::default(),
+                origin: Origin { kind: FileKind::Config, file: "config".into(), line: 1 },
+            };
+            assert_eq!(web_identity(&identity), case["file"], "{case}");
+        }
+        for case in assumed {
+            let arguments = case["extra_args"].as_object().unwrap();
+            let text = |key: &str| arguments.get(key).map(|it| it.as_str().unwrap().to_owned());
+            let role_arn = case["role_arn"].as_str().unwrap().to_owned();
+            // No profile has a policy: botocore hashes what it says, and not its text.
+            if let Some(policy) = text("Policy") {
+                let policy = serde_json::from_str(&policy).unwrap();
+                let name = of_arguments([("RoleArn", role_arn.into()), ("Policy", policy)]);
+                assert_eq!(name, case["file"], "{case}");
+                continue;
+            }
+            let terms = RoleTerms {
+                role_arn,
+                session_name: text("RoleSessionName"),
+                external_id: text("ExternalId"),
+                duration_seconds: arguments
+                    .get("DurationSeconds")
+                    .map(|it| u32::try_from(it.as_u64().unwrap()).unwrap()),
+                source_identity: Some("unknown to the CLI".into()),
+                ..RoleTerms::default()
+            };
+            assert_eq!(role(&terms, text("SerialNumber").as_deref()), case["file"], "{case}");
         }
     }
 

@@ -351,6 +351,15 @@ fn role_credentials_of_the_cli_can_be_removed() {
     assert!(home.cache.remove_cli_role_cache("111122223333", "ReadOnly", &key()).unwrap());
     assert!(!home.cache.remove_cli_role_cache("111122223333", "ReadOnly", &key()).unwrap());
 
+    let config = "[profile p]\nrole_arn = arn:aws:iam::111122223333:role/Dev\nsource_profile = k\n\
+                  mfa_serial = arn:aws:iam::444455556666:mfa/alice\n\
+                  [profile k]\naws_access_key_id = AKIAX\naws_secret_access_key = s\n";
+    let files = crate::config::aws_files::parse(Some(("config", config.as_bytes())), None);
+    let chain = crate::model::chain::resolve(&files, "p").unwrap();
+    home.put(&cli("dee324370f086c254c034ee24bb56732ded5ad30.json"), "{}");
+    assert_eq!(home.cache.remove_cli_assumed_roles(&chain).unwrap(), 1);
+    assert_eq!(home.cache.remove_cli_assumed_roles(&chain).unwrap(), 0);
+
     home.put(&cli("a.json"), &json!({"ProviderType": "sso", "Credentials": {}}).to_string());
     let kept = [
         home.put(&cli("b.json"), &json!({"Credentials": {}}).to_string()),

@@ -1,5 +1,6 @@
 //! The record of every call.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,19 +12,24 @@ use tokio::sync::watch;
 
 /// One request that reached the lab.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Call {
     /// Unix milliseconds by the lab's clock, when the request was read.
     pub time_ms: i64,
-    /// `oidc`, `portal`, `sts`, `eks` or `kube`.
+    /// `oidc`, `portal`, `sts`, `eks`, `signin`, `imds`, `container` or `kube`.
     pub service: String,
     /// The API's name of the operation (`GetRoleCredentials`); `Kube` for every request to a
-    /// Kubernetes API server; `Authorize`, `Device` and `Start` for the person's pages.
+    /// Kubernetes API server; `Authorize`, `Device`, `Start`, `ConsoleAuthorize` and
+    /// `ConsoleConfirmation` for the person's pages; `MetadataToken`, `MetadataRoles`,
+    /// `MetadataCredentials` and `Metadata` (the rest) for the metadata service of EC2;
+    /// `ContainerCredentials`.
     pub op: String,
-    /// GET or POST.
+    /// GET, POST or PUT.
     pub method: String,
     /// The path, without query.
     pub path: String,
-    /// CreateToken's grant: `device_code`, `authorization_code` or `refresh_token`.
+    /// The grant of CreateToken and CreateOAuth2Token: `device_code`, `authorization_code` or
+    /// `refresh_token`.
     pub grant: Option<String>,
     /// The HTTP status; none while the call is open, or if it was never answered.
     pub status: Option<u16>,
@@ -47,8 +53,26 @@ pub struct Call {
     pub user_agent: String,
     /// Signed in the URL, not in a header.
     pub presigned: bool,
-    /// Why a Kubernetes API server turned the caller away.
+    /// Why a Kubernetes API server or the sign-in service turned the caller away.
     pub why: Option<String>,
+    /// A limit of the script was exceeded: see [`crate::Script::limits`].
+    pub throttled: bool,
+    /// `RoleSessionName` of an assumed role.
+    pub session_name: Option<String>,
+    /// `DurationSeconds`, as it was asked for.
+    pub duration: Option<i64>,
+    /// `ExternalId`.
+    pub external_id: Option<String>,
+    /// `SerialNumber` of an MFA device.
+    pub mfa_serial: Option<String>,
+    /// `SourceIdentity`.
+    pub source_identity: Option<String>,
+    /// Session tags.
+    pub tags: BTreeMap<String, String>,
+    /// `TransitiveTagKeys`.
+    pub transitive_tags: Vec<String>,
+    /// The subject of a web identity token, once the token was found good.
+    pub subject: Option<String>,
 }
 
 /// All calls, with a way to wait for one.
@@ -124,6 +148,12 @@ impl CallLog {
 
     pub(crate) fn count(&self, op: &str) -> usize {
         count(&self.lock(), op)
+    }
+
+    pub(crate) fn throttled(&self, service: &str) -> usize {
+        let calls = self.lock();
+        let of = |call: &&Call| call.throttled && (call.service == service || service == "*");
+        calls.iter().filter(of).count()
     }
 
     pub(crate) fn wait(&self, deadline: Duration, mut done: impl FnMut(&[Call]) -> bool) -> bool {

@@ -10,6 +10,8 @@ use crate::faults::Fault;
 use crate::http::{Answer, Request};
 use crate::script::{Cluster, Mapped, Script};
 use crate::server::Shared;
+use crate::signin;
+use crate::web_identity;
 use crate::world::{DeviceState, World};
 
 /// What can be revoked.
@@ -24,6 +26,10 @@ pub enum What {
     Clients,
     /// All temporary credentials.
     Sessions,
+    /// All console sign-ins: their refresh tokens.
+    Consoles,
+    /// All tokens of the metadata service.
+    MetadataTokens,
     /// All of these, and everything that is half-way to being one.
     All,
 }
@@ -80,9 +86,16 @@ impl Shared {
         if all || what == What::Sessions {
             world.sessions.clear();
         }
+        if all || what == What::Consoles {
+            world.consoles.clear();
+        }
+        if all || what == What::MetadataTokens {
+            world.metadata_tokens.clear();
+        }
         if all {
             world.devices.clear();
             world.codes.clear();
+            world.console_codes.clear();
         }
     }
 
@@ -138,6 +151,7 @@ impl Shared {
             "access_tokens": world.access.len(),
             "refresh_tokens": world.refresh.values().filter(|r| !r.used).count(),
             "sessions": world.sessions.len(),
+            "consoles": world.consoles.values().filter(|r| !r.used).count(),
             "devices": devices,
             "faults": world.faults,
             "kubes": clusters,
@@ -157,6 +171,10 @@ pub(crate) fn serve(shared: &Arc<Shared>, verb: &str, request: &Request) -> Answ
                 Answer::json(200, &json!(calls))
             }
             "count" => Answer::json(200, &json!({"count": shared.calls.count(op.unwrap_or("*"))})),
+            "throttled" => {
+                let service = params.filled("service").unwrap_or("*");
+                Answer::json(200, &json!({"count": shared.calls.throttled(service)}))
+            }
             _ => Answer::json(404, &json!({"error": format!("no such page: {verb}")})),
         };
     }
@@ -199,6 +217,7 @@ fn change(shared: &Arc<Shared>, verb: &str, body: Value) -> Result<Value, String
             shared.revoke(what);
         }
         "clock" => return clock(shared, &body),
+        "console" | "identity_token" => return hand_out(shared, verb, &body),
         "reset" => shared.reset().map_err(|e| e.to_string())?,
         "clusters" => {
             let change = serde_json::from_value(body).map_err(|e| e.to_string())?;
@@ -221,6 +240,18 @@ fn change(shared: &Arc<Shared>, verb: &str, body: Value) -> Result<Value, String
         _ => return Err(format!("no such verb: {verb}")),
     }
     Ok(json!({"ok": true}))
+}
+
+/// What a test plants where a client looks for it.
+fn hand_out(shared: &Shared, verb: &str, body: &Value) -> Result<Value, String> {
+    let mut world = shared.world();
+    if verb == "console" {
+        let login = signin::log_in(&mut world, body["arn"].as_str());
+        return Ok(json!({"arn": login.arn, "file": login.file, "content": login.content}));
+    }
+    let subject = body["subject"].as_str().ok_or("subject is missing")?;
+    let seconds = body["seconds"].as_i64().unwrap_or(3600);
+    Ok(json!({"token": web_identity::token(&world, subject, seconds)}))
 }
 
 /// The fault that turns the next `times` calls to a cluster away.

@@ -132,12 +132,10 @@ mod tests {
         let session = Session {
             secret: text("secret_access_key").expect("a secret"),
             token: text("session_token"),
-            expires_ms: None,
             arn: "arn:aws:iam::111122223333:user/vector".into(),
             user_id: "AIDA".into(),
             account: "111122223333".into(),
-            user: None,
-            mfa: false,
+            ..Session::default()
         };
         world.sessions.insert(text("access_key_id").expect("a key"), session);
         let at = text("now").expect("a moment").replace(['-', ':'], "");

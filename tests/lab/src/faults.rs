@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::Answer;
+use crate::mangle::{self, Expiry};
+
 /// One thing that goes wrong, for the calls that it matches.
 ///
 /// As JSON: `{"op": "CreateToken", "grant": "refresh_token", "times": 3, "act": "status",
@@ -10,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// The operation, as in [`crate::Call::op`]; `*` is every one.
     pub op: String,
-    /// Only CreateToken with this grant.
+    /// Only CreateToken and CreateOAuth2Token with this grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<String>,
     /// Only calls for this cluster (`Kube` and `DescribeCluster`).
@@ -62,8 +65,43 @@ pub enum Act {
     DropAfter,
     /// The call takes effect, half of its answer is sent, then the connection is closed.
     Half,
+    /// The call takes effect, half of its answer is sent, then nothing more: the connection
+    /// stays open.
+    StallHalf,
     /// A captive portal's page with status 200, without the call taking effect.
     Html,
+    /// Any answer at all, without the call taking effect.
+    Body {
+        /// The HTTP status.
+        #[serde(default = "ok")]
+        status: u16,
+        /// The `Content-Type`.
+        #[serde(default = "json")]
+        kind: String,
+        /// The body.
+        text: String,
+    },
+    /// The call takes effect; its answer is whole as HTTP, and ends in the middle of its JSON or
+    /// XML.
+    Malformed,
+    /// The call takes effect; its answer is filled up with blanks to so many bytes.
+    Huge {
+        /// How long the body is.
+        bytes: usize,
+    },
+    /// The call takes effect; every expiry that its answer tells is this one.
+    Expiry {
+        /// The expiry.
+        expiry: Expiry,
+    },
+}
+
+fn ok() -> u16 {
+    200
+}
+
+fn json() -> String {
+    "application/json".into()
 }
 
 fn internal() -> String {
@@ -83,7 +121,33 @@ impl Act {
             Self::Drop => "drop",
             Self::DropAfter => "drop_after",
             Self::Half => "half",
+            Self::StallHalf => "stall_half",
             Self::Html => "html",
+            Self::Body { .. } => "body",
+            Self::Malformed => "malformed",
+            Self::Huge { .. } => "huge",
+            Self::Expiry { .. } => "expiry",
+        }
+    }
+
+    /// What is answered in place of the service, if anything is.
+    pub(crate) fn instead(&self) -> Option<Answer> {
+        match self {
+            Self::Html => Some(Answer::html(200, "<html><title>Wi-Fi sign-in</title></html>")),
+            Self::Body { status, kind, text } => {
+                Some(Answer::new(*status, "", text.as_str()).of_kind(kind))
+            }
+            _ => None,
+        }
+    }
+
+    /// Spoils the answer of a call that took effect.
+    pub(crate) fn spoil(&self, answer: &mut Answer, now: i64) {
+        match self {
+            Self::Malformed => mangle::cut(answer),
+            Self::Huge { bytes } => mangle::pad(answer, *bytes),
+            Self::Expiry { expiry } => mangle::expiry(answer, *expiry, now),
+            _ => {}
         }
     }
 }
@@ -98,6 +162,16 @@ impl Fault {
     pub fn status(op: impl Into<String>, status: u16, code: impl Into<String>) -> Self {
         let (code, message) = (code.into(), injected());
         Self::new(op, Act::Status { status, code, message, retry_after: None })
+    }
+
+    /// Any answer with status 200, as JSON.
+    pub fn body(op: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::new(op, Act::Body { status: ok(), kind: json(), text: text.into() })
+    }
+
+    /// An answer whose every expiry is this one.
+    pub fn expiry(op: impl Into<String>, expiry: Expiry) -> Self {
+        Self::new(op, Act::Expiry { expiry })
     }
 
     /// The call is served after a while.
@@ -119,7 +193,7 @@ impl Fault {
         self
     }
 
-    /// Only for CreateToken with this grant: `device_code`, `authorization_code` or
+    /// Only for tokens asked for with this grant: `device_code`, `authorization_code` or
     /// `refresh_token`.
     #[must_use]
     pub fn grant(mut self, grant: impl Into<String>) -> Self {

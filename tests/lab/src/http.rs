@@ -1,5 +1,7 @@
 //! Requests and answers, and the escapes that their texts use.
 
+use std::borrow::Cow;
+
 use hyper::HeaderMap;
 use hyper::body::Bytes;
 use serde_json::Value;
@@ -55,14 +57,14 @@ impl Params {
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) kind: &'static str,
+    pub(crate) kind: Cow<'static, str>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, kind, headers: Vec::new(), body: body.into() }
+        Self { status, kind: kind.into(), headers: Vec::new(), body: body.into() }
     }
 
     pub(crate) fn json(status: u16, body: &Value) -> Self {
@@ -71,6 +73,12 @@ impl Answer {
 
     pub(crate) fn html(status: u16, body: &str) -> Self {
         Self::new(status, "text/html; charset=utf-8", body)
+    }
+
+    /// The same with another `Content-Type`.
+    pub(crate) fn of_kind(mut self, kind: &str) -> Self {
+        self.kind = kind.to_owned().into();
+        self
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -17,8 +17,10 @@ use crate::control::{What, rejection};
 use crate::faults::Fault;
 use crate::script::{Mapped, Script};
 use crate::server::{Door, Shared};
+use crate::signin::{self, ConsoleLogin};
 use crate::tls::{Authority, service_names};
 use crate::totp::totp;
+use crate::web_identity;
 use crate::world::{DeviceState, World};
 
 /// How to start a lab.
@@ -196,6 +198,11 @@ impl Lab {
         self.shared.calls.count(op)
     }
 
+    /// How many calls of a service (as in [`Call::service`]; `*` is all) a limit turned away.
+    pub fn throttled(&self, service: &str) -> usize {
+        self.shared.calls.throttled(service)
+    }
+
     /// Forgets the calls so far; one that is open is not seen again.
     pub fn forget_calls(&self) {
         self.shared.calls.clear();
@@ -283,6 +290,24 @@ impl Lab {
     /// The person refuses every pending device code; how many there were.
     pub fn deny_all(&self) -> usize {
         self.shared.world().decide(None, DeviceState::Denied)
+    }
+
+    /// Signs in to the console as `aws login` would, without a browser; none is
+    /// [`crate::Console::arn`]. The content goes into a file of `~/.aws/login/cache`.
+    pub fn console_login(&self, arn: Option<&str>) -> ConsoleLogin {
+        signin::log_in(&mut self.shared.world(), arn)
+    }
+
+    /// A token of the script's identity provider for a subject, good for some seconds from now:
+    /// what a `web_identity_token_file` holds.
+    pub fn identity_token(&self, subject: &str, seconds: i64) -> String {
+        web_identity::token(&self.shared.world(), subject, seconds)
+    }
+
+    /// Where a container finds its credentials: for `AWS_CONTAINER_CREDENTIALS_FULL_URI`. The
+    /// path is that of one of [`Script::containers`].
+    pub fn container_url(&self, path: &str) -> String {
+        self.url() + path
     }
 
     /// Makes tokens, registrations or credentials invalid.

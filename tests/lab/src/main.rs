@@ -45,8 +45,8 @@ enum Command {
     },
     /// Talk to the control plane of the lab at `EKSD_LAB_URL`
     Ctl {
-        /// state, calls or count (read without JSON); state, faults, approve, deny, revoke,
-        /// clock, reset, clusters, reject or map
+        /// state, calls, count or throttled (read without JSON); state, faults, approve, deny,
+        /// revoke, clock, reset, clusters, reject, map, console or `identity_token`
         verb: String,
         /// The body; `state` with one changes the script
         json: Option<String>,
@@ -174,8 +174,11 @@ fn ctl(verb: &str, body: Option<&str>) -> io::Result<ExitCode> {
     let base = std::env::var("EKSD_LAB_URL")
         .map_err(|_| io::Error::other("EKSD_LAB_URL is not set: the URL that `serve` printed"))?;
     let page = verb.split('?').next().unwrap_or_default();
-    let method =
-        if body.is_none() && ["state", "calls", "count"].contains(&page) { "GET" } else { "POST" };
+    let method = if body.is_none() && ["state", "calls", "count", "throttled"].contains(&page) {
+        "GET"
+    } else {
+        "POST"
+    };
     let url = format!("{}/_lab/{verb}", base.trim_end_matches('/'));
     let answer = client::fetch(method, &url, body.unwrap_or_default())?;
     say(answer.body.trim_end())?;

@@ -41,7 +41,8 @@ pub(crate) fn oauth_error(code: &str) -> &'static str {
     }
 }
 
-fn text<'a>(body: &'a Value, key: &str) -> &'a str {
+/// A field of a body, empty if it is absent or no text.
+pub(crate) fn text<'a>(body: &'a Value, key: &str) -> &'a str {
     body[key].as_str().unwrap_or_default()
 }
 
@@ -127,6 +128,7 @@ fn start_device(world: &mut World, body: &Value, base: &str) -> Result<Answer, F
         user_code,
         client: text(body, "clientId").into(),
         state,
+        person: world.script.person.clone(),
         polled_ms: None,
         expires_ms: world.now_ms() + life.device_code * 1000,
     };
@@ -163,7 +165,7 @@ fn device_page(world: &mut World, params: &Params) -> Answer {
 }
 
 /// A loopback URL without its port (RFC 8252: any port will do), or nothing for other URLs.
-fn bare_loopback(url: &str) -> Option<String> {
+pub(crate) fn bare_loopback(url: &str) -> Option<String> {
     let rest = url.strip_prefix("http://")?;
     let (place, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     let host = if let Some(end) = place.find(']') {
@@ -202,6 +204,7 @@ fn authorize(world: &mut World, params: &Params) -> Result<Answer, Fail> {
             client: get("client_id").into(),
             redirect: redirect.into(),
             challenge: get("code_challenge").into(),
+            person: world.script.person.clone(),
             expires_ms: world.now_ms() + world.script.lifetimes.auth_code * 1000,
         };
         world.codes.insert(code, kept);
@@ -236,7 +239,7 @@ fn create_token(world: &mut World, body: &Value) -> Result<Answer, Fail> {
         "accessToken": token, "tokenType": "Bearer",
         "expiresIn": (expires_ms - world.now_ms()) / 1000,
     });
-    world.access.insert(token, Access { signin, expires_ms });
+    world.access.insert(token, Access { signin: signin.clone(), expires_ms });
     if refreshable {
         let fresh = refresh.unwrap_or_else(|| format!("aor{}", word::<120>()));
         answer["refreshToken"] = Value::from(fresh.clone());
@@ -266,8 +269,9 @@ fn redeem_device(world: &mut World, body: &Value) -> Result<SignIn, Fail> {
             fail(400, "AuthorizationPendingException", "Authorization is still pending")
         }
         DeviceState::Approved => {
+            let person = device.person.clone();
             world.devices.remove(code);
-            Ok(world.sign_in())
+            Ok(world.sign_in(person))
         }
     }
 }
@@ -276,16 +280,15 @@ fn redeem_code(world: &mut World, body: &Value) -> Result<SignIn, Fail> {
     // One use only, whether or not it is a good one.
     let code = world.codes.remove(text(body, "code"));
     let digest = Sha256::digest(text(body, "codeVerifier").as_bytes());
-    let good = code.is_some_and(|c| {
+    let good = code.filter(|c| {
         c.client == text(body, "clientId")
             && c.redirect == text(body, "redirectUri")
             && c.challenge == URL_SAFE_NO_PAD.encode(digest)
             && world.now_ms() < c.expires_ms
     });
-    if good {
-        Ok(world.sign_in())
-    } else {
-        fail(400, "InvalidGrantException", "Invalid authorization code")
+    match good {
+        Some(code) => Ok(world.sign_in(code.person)),
+        None => fail(400, "InvalidGrantException", "Invalid authorization code"),
     }
 }
 
@@ -300,7 +303,7 @@ fn redeem_refresh(world: &mut World, body: &Value) -> Result<(SignIn, Option<Str
     else {
         return fail(400, "InvalidGrantException", "Invalid refresh token provided");
     };
-    let signin = old.signin;
+    let signin = old.signin.clone();
     if old.used {
         if revoke {
             world.end(signin.number);

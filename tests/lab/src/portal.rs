@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::calls::Call;
 use crate::http::{Answer, Fail, Params, Request};
-use crate::world::World;
+use crate::world::{Session, World};
 
 const BEARER: &str = "x-amz-sso_bearer_token";
 
@@ -18,7 +18,7 @@ pub(crate) fn serve(
         .access
         .get(request.header(BEARER))
         .filter(|a| world.now_ms() < a.expires_ms)
-        .map(|a| a.signin)
+        .map(|a| a.signin.clone())
         .ok_or_else(|| {
             Fail::new(401, "UnauthorizedException", "Session token not found or invalid")
         })?;
@@ -46,7 +46,7 @@ pub(crate) fn serve(
             let rows = roles.iter().map(|r| json!({"roleName": r, "accountId": id}));
             page(world, "roleList", rows.collect(), &params)
         }
-        _ => role_credentials(world, &params),
+        _ => role_credentials(world, &params, &signin.person),
     }
 }
 
@@ -58,7 +58,7 @@ fn account_id(params: &Params) -> Result<&str, Fail> {
     Err(Fail::new(400, "InvalidRequestException", "Account ID must be twelve digits"))
 }
 
-fn role_credentials(world: &mut World, params: &Params) -> Result<Answer, Fail> {
+fn role_credentials(world: &mut World, params: &Params, person: &str) -> Result<Answer, Fail> {
     let id = account_id(params)?;
     let role = params.get("role_name").unwrap_or_default();
     let Some(account) = world.script.accounts.iter().find(|a| a.account_id == id) else {
@@ -67,12 +67,11 @@ fn role_credentials(world: &mut World, params: &Params) -> Result<Answer, Fail> 
     if !account.roles.iter().any(|r| r == role) {
         return Err(Fail::new(403, "ForbiddenException", "No access"));
     }
-    let person = world.script.person.clone();
     let arn =
         format!("arn:aws:sts::{id}:assumed-role/AWSReservedSSO_{role}_0123456789abcdef/{person}");
     let user_id = format!("AROASSO{}:{person}", role.to_uppercase());
-    let seconds = world.script.lifetimes.role_credentials;
-    let (key, session) = world.mint(seconds, arn, user_id, id, false);
+    let whose = Session { arn, user_id, account: id.into(), ..Session::default() };
+    let (key, session) = world.mint(world.script.lifetimes.role_credentials, whose);
     Ok(Answer::json(
         200,
         &json!({"roleCredentials": {

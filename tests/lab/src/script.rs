@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::script_sources::{Console, Container, Instance, Limit, WebIdentity};
+
 /// Everything that decides how the lab behaves. Read from JSON, a file may name only the keys
 /// that it changes; the rest is [`Script::default`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +27,8 @@ pub struct Script {
     pub skew: i64,
     /// Random bytes in a session token; the text is a third longer.
     pub session_token_bytes: usize,
-    /// The Identity Center user's name, the session name of portal roles.
+    /// The name of the Identity Center user at the browser: the session name of portal roles.
+    /// A sign-in keeps the name that was here when it was approved.
     pub person: String,
     /// How long things live.
     pub lifetimes: Lifetimes,
@@ -37,6 +40,16 @@ pub struct Script {
     pub accounts: Vec<Account>,
     /// EKS clusters.
     pub clusters: Vec<Cluster>,
+    /// Whose tokens AssumeRoleWithWebIdentity takes.
+    pub web_identity: WebIdentity,
+    /// The console sign-in behind `aws login`.
+    pub console: Console,
+    /// The instance that the lab is the metadata service of; none is not on EC2.
+    pub instance: Option<Instance>,
+    /// Endpoints of container credentials.
+    pub containers: Vec<Container>,
+    /// Limits by service or operation, as in [`crate::Call::service`] and [`crate::Call::op`].
+    pub limits: BTreeMap<String, Limit>,
 }
 
 /// What the person in the browser does with a sign-in.
@@ -108,6 +121,13 @@ pub struct Role {
     pub external_id: Option<String>,
     /// Principals that may assume it (user or role ARNs); empty lets everyone in.
     pub trust: Vec<String>,
+    /// Subjects of web identity tokens that may assume it; an empty list lets all in, none lets
+    /// no one in.
+    pub web_identity: Option<Vec<String>>,
+    /// Whether the trust policy allows `sts:TagSession`.
+    pub allow_tags: bool,
+    /// Whether the trust policy allows `sts:SetSourceIdentity`.
+    pub allow_source_identity: bool,
 }
 
 /// An account in the portal.
@@ -220,6 +240,8 @@ impl Default for Script {
             }),
         };
         let role = |max, require_mfa| Role { max, require_mfa, ..Role::default() };
+        let subject = "system:serviceaccount:default:web".to_owned();
+        let pod = Role { web_identity: Some(vec![subject]), ..role(43_200, false) };
         let account = |id: &str, name: &str, roles: &[&str]| Account {
             account_id: id.into(),
             account_name: name.into(),
@@ -246,6 +268,7 @@ impl Default for Script {
             roles: BTreeMap::from([
                 ("arn:aws:iam::111122223333:role/dev".into(), role(3600, false)),
                 ("arn:aws:iam::111122223333:role/second".into(), role(43_200, false)),
+                ("arn:aws:iam::111122223333:role/pod".into(), pod),
                 ("arn:aws:iam::444455556666:role/prod-admin".into(), role(43_200, true)),
             ]),
             accounts: vec![
@@ -253,6 +276,11 @@ impl Default for Script {
                 account("444455556666", "prod", &["ReadOnly"]),
             ],
             clusters: vec![cluster("demo", "111122223333"), cluster("prod", "444455556666")],
+            web_identity: WebIdentity::default(),
+            console: Console::default(),
+            instance: None,
+            containers: Container::seed(),
+            limits: BTreeMap::new(),
         }
     }
 }
@@ -273,7 +301,15 @@ impl Default for Lifetimes {
 
 impl Default for Role {
     fn default() -> Self {
-        Self { max: 3600, require_mfa: false, external_id: None, trust: Vec::new() }
+        Self {
+            max: 3600,
+            require_mfa: false,
+            external_id: None,
+            trust: Vec::new(),
+            web_identity: None,
+            allow_tags: true,
+            allow_source_identity: true,
+        }
     }
 }
 

@@ -5,13 +5,11 @@ use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use hyper::body::{Body, Bytes, Frame, Incoming};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,9 +24,10 @@ use crate::control;
 use crate::eks::{self, Place};
 use crate::faults::{self, Act, Fault};
 use crate::http::{Answer, Fail, Request, hex, random};
+use crate::payload::{Part, Payload};
 use crate::tls::Authority;
 use crate::world::World;
-use crate::{kube, oidc, portal, sts};
+use crate::{kube, limits, metadata, oidc, portal, route, signin, sts};
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -177,31 +176,26 @@ async fn respond(
     door: Door,
     incoming: hyper::Request<Incoming>,
 ) -> io::Result<hyper::Response<Payload>> {
-    let (head, body) = incoming.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let scheme = if let Door::Aws(scheme) = door { scheme } else { "https" };
-    let host = head.headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let request = Request {
-        method: head.method.to_string(),
-        path: head.uri.path().into(),
-        raw_query: head.uri.query().unwrap_or_default().into(),
-        base: format!("{scheme}://{host}"),
-        headers: head.headers,
-        body,
-    };
+    let request = read(&door, incoming).await?;
     if let (Door::Aws(_), Some(verb)) = (&door, request.path.strip_prefix("/_lab/")) {
         let answer = control::serve(&shared, verb, &request);
-        return Ok(whole(&shared, answer, false));
+        return Ok(whole(&shared, answer, Part::All));
     }
 
-    let mut call = open_call(&shared, &door, &request);
+    let mut call = {
+        let world = shared.world();
+        let cluster = if let Door::Kube(arn) = &door { Some(arn.as_str()) } else { None };
+        route::open_call(&world, cluster, &request)
+    };
     let number = shared.calls.begin(call.clone());
-    let fault = faults::take(
-        &mut shared.world().faults,
-        &call.op,
-        call.grant.as_deref(),
-        call.cluster.as_deref(),
-    );
+    let (limited, fault) = meet(&shared, &call);
+    if let Some(fail) = limited {
+        call.throttled = true;
+        let answer = route::refuse(&fail, &request, &mut call);
+        call.status = Some(answer.status);
+        shared.calls.finish(number, &call);
+        return Ok(whole(&shared, answer, Part::All));
+    }
     call.fault = fault.as_ref().map(|f| f.act.name().into());
     if let Some(delay) = fault.as_ref().map(|f| f.delay_ms).filter(|ms| *ms > 0) {
         tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -218,12 +212,11 @@ async fn respond(
             shared.calls.finish(number, &call);
             return Err(closed());
         }
-        Some(Act::Html) => Answer::html(200, "<html><title>Wi-Fi sign-in</title></html>"),
         Some(Act::Status { status, code, message, retry_after }) => {
             let fail = Fail { retry_after: *retry_after, ..Fail::new(*status, code, message) };
-            refuse(&fail, &request, &mut call)
+            route::refuse(&fail, &request, &mut call)
         }
-        _ => perform(&shared, &door, &request, &mut call),
+        act => answer(&shared, &door, &request, &mut call, act.as_ref()),
     };
     if matches!(act, Some(Act::DropAfter)) {
         shared.calls.finish(number, &call);
@@ -231,55 +224,56 @@ async fn respond(
     }
     call.status = Some(answer.status);
     shared.calls.finish(number, &call);
-    Ok(whole(&shared, answer, matches!(act, Some(Act::Half))))
+    let part = match act {
+        Some(Act::Half) => Part::HalfThenEnd,
+        Some(Act::StallHalf) => Part::HalfThenNothing,
+        _ => Part::All,
+    };
+    Ok(whole(&shared, answer, part))
 }
 
-/// Starts the record of a call with all that the request itself tells.
-fn open_call(shared: &Shared, door: &Door, request: &Request) -> Call {
-    let mut call = Call {
-        time_ms: shared.world().now_ms(),
-        method: request.method.clone(),
-        path: request.path.clone(),
-        user_agent: request.header("user-agent").into(),
-        ..Call::default()
-    };
-    if let Door::Kube(arn) = door {
-        (call.service, call.op) = ("kube".into(), "Kube".into());
-        call.cluster = arn.rsplit('/').next().map(String::from);
-        return call;
+/// Reads a request to its end.
+async fn read(door: &Door, incoming: hyper::Request<Incoming>) -> io::Result<Request> {
+    let (head, body) = incoming.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let scheme = if let Door::Aws(scheme) = door { scheme } else { "https" };
+    let host = head.headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or_default();
+    Ok(Request {
+        method: head.method.to_string(),
+        path: head.uri.path().into(),
+        raw_query: head.uri.query().unwrap_or_default().into(),
+        base: format!("{scheme}://{host}"),
+        headers: head.headers,
+        body,
+    })
+}
+
+/// What stands between a call and its service: a limit that is used up, or else a fault.
+fn meet(shared: &Shared, call: &Call) -> (Option<Fail>, Option<Fault>) {
+    let mut world = shared.world();
+    if let Err(fail) = limits::take(&mut world, &call.service, &call.op) {
+        return (Some(fail), None);
     }
-    let fixed = match request.path.as_str() {
-        "/client/register" => ("oidc", "RegisterClient"),
-        "/device_authorization" => ("oidc", "StartDeviceAuthorization"),
-        "/token" => ("oidc", "CreateToken"),
-        "/authorize" => ("oidc", "Authorize"),
-        "/device" => ("oidc", "Device"),
-        "/start" => ("oidc", "Start"),
-        "/federation/credentials" => ("portal", "GetRoleCredentials"),
-        "/assignment/accounts" => ("portal", "ListAccounts"),
-        "/assignment/roles" => ("portal", "ListAccountRoles"),
-        "/logout" => ("portal", "Logout"),
-        "/clusters" => ("eks", "ListClusters"),
-        path if path.starts_with("/clusters/") => ("eks", "DescribeCluster"),
-        _ => {
-            call.op = request.params().filled("Action").unwrap_or("MissingAction").into();
-            call.service = "sts".into();
-            return call;
-        }
-    };
-    (call.service, call.op) = (fixed.0.into(), fixed.1.into());
-    match call.op.as_str() {
-        "CreateToken" => {
-            let json = request.json();
-            let grant = json["grantType"].as_str().and_then(|g| g.rsplit(':').next());
-            call.grant = grant.map(String::from);
-        }
-        "DescribeCluster" => {
-            call.cluster = request.path.strip_prefix("/clusters/").map(crate::http::decode);
-        }
-        _ => {}
+    let (grant, cluster) = (call.grant.as_deref(), call.cluster.as_deref());
+    (None, faults::take(&mut world.faults, &call.op, grant, cluster))
+}
+
+/// The answer of the service, or what a fault makes of it.
+fn answer(
+    shared: &Shared,
+    door: &Door,
+    request: &Request,
+    call: &mut Call,
+    act: Option<&Act>,
+) -> Answer {
+    if let Some(answer) = act.and_then(Act::instead) {
+        return answer;
     }
-    call
+    let mut answer = perform(shared, door, request, call);
+    if let Some(act) = act {
+        act.spoil(&mut answer, shared.world().now());
+    }
+    answer
 }
 
 /// Lets the service answer.
@@ -303,89 +297,33 @@ fn perform(shared: &Shared, door: &Door, request: &Request, call: &mut Call) -> 
         }
         (_, "oidc") => oidc::serve(&mut world, &op, request),
         (_, "portal") => portal::serve(&mut world, &op, request, call),
+        (_, "signin") => signin::serve(&mut world, &op, request, call),
+        (_, "imds") => metadata::serve(&mut world, &op, request, call),
+        (_, "container") => route::container(&world.script, &request.path)
+            .cloned()
+            .ok_or_else(|| Fail::new(404, "NotFound", "no such endpoint"))
+            .and_then(|container| metadata::container(&mut world, &container, request, call)),
         (_, "eks") => eks::serve(&mut world, &op, request, call, |arn| shared.place(arn)),
         _ => sts::serve(&mut world, &op, request, call),
     };
     drop(world);
-    result.unwrap_or_else(|fail| refuse(&fail, request, call))
+    result.unwrap_or_else(|fail| route::refuse(&fail, request, call))
 }
 
-/// Puts an error in the words of the service that was called.
-fn refuse(fail: &Fail, request: &Request, call: &mut Call) -> Answer {
-    call.error = Some(fail.code.clone());
-    let answer = match call.service.as_str() {
-        "sts" => sts::error(fail, request),
-        "kube" => kube::status(fail.status, kube::reason(fail.status), &fail.message, None),
-        "oidc" => {
-            let error = oidc::oauth_error(&fail.code);
-            let body = serde_json::json!({"error": error, "error_description": fail.message});
-            Answer::json(fail.status, &body).with("x-amzn-errortype", &fail.code)
-        }
-        _ => {
-            let mut body = serde_json::json!({"message": fail.message});
-            if let Some(cluster) = &fail.cluster {
-                body["clusterName"] = cluster.clone().into();
-            }
-            Answer::json(fail.status, &body).with("x-amzn-errortype", &fail.code)
-        }
-    };
-    match fail.retry_after {
-        Some(seconds) => answer.with("retry-after", seconds.to_string()),
-        None => answer,
-    }
-}
-
-fn whole(shared: &Shared, answer: Answer, half: bool) -> hyper::Response<Payload> {
+fn whole(shared: &Shared, answer: Answer, part: Part) -> hyper::Response<Payload> {
     let mut builder = hyper::Response::builder()
         .status(answer.status)
-        .header("content-type", answer.kind)
+        .header("content-type", answer.kind.as_ref())
         .header("content-length", answer.body.len())
         .header("date", http_date(shared.world().now()))
         .header("x-amzn-requestid", hex(&random::<16>()));
     for (name, value) in answer.headers {
         builder = builder.header(name, value);
     }
-    let mut body = Bytes::from(answer.body);
-    if half {
-        body.truncate(body.len() / 2);
-    }
-    let payload = Payload { body: Some(body), half, flushed: false };
+    let payload = Payload::new(answer.body, part);
     builder.body(payload).unwrap_or_else(|_| {
         let mut plain = hyper::Response::new(Payload::default());
         *plain.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
         plain
     })
-}
-
-/// An answer's body, all of it or the first half.
-#[derive(Debug, Default)]
-pub(crate) struct Payload {
-    body: Option<Bytes>,
-    half: bool,
-    flushed: bool,
-}
-
-impl Body for Payload {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some(body) = self.body.take() {
-            return Poll::Ready(Some(Ok(Frame::data(body))));
-        }
-        if !self.half {
-            return Poll::Ready(None);
-        }
-        if !self.flushed {
-            // One turn of waiting lets the half that was given reach the socket.
-            self.flushed = true;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let cut = io::Error::new(io::ErrorKind::ConnectionAborted, "cut short by a fault");
-        Poll::Ready(Some(Err(cut)))
-    }
 }

@@ -1,11 +1,12 @@
-//! STS: who am I, and credentials from credentials.
+//! STS: the protocol around its operations, and who am I.
 
 use serde_json::{Value, json};
 
+use crate::assume;
 use crate::calls::Call;
-use crate::clock::iso;
 use crate::http::{Answer, Fail, Params, Request, hex, random};
 use crate::sigv4::{self, Signed};
+use crate::web_identity;
 use crate::world::{Session, World};
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -17,22 +18,12 @@ pub(crate) fn serve(
     call: &mut Call,
 ) -> Result<Answer, Fail> {
     let params = request.params();
-    call.role = params.get("RoleArn").map(String::from);
-    call.account = call.role.as_deref().and_then(|arn| arn.split(':').nth(4)).map(String::from);
-    let caller = check(world, request, "sts", call)?;
-    let result = match op {
-        "GetCallerIdentity" => {
-            json!({"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account})
-        }
-        "AssumeRole" => assume_role(world, &params, &caller)?,
-        "GetSessionToken" => session_token(world, &params, &caller)?,
-        "MissingAction" => {
-            return Err(Fail::new(400, "MissingAction", "Could not find operation"));
-        }
-        _ => {
-            let message = format!("Could not find operation {op} for version 2011-06-15");
-            return Err(Fail::new(400, "InvalidAction", message));
-        }
+    assume::note(&params, call);
+    let result = if op == "AssumeRoleWithWebIdentity" {
+        web_identity::assume(world, &params, call)?
+    } else {
+        let caller = check(world, request, "sts", call)?;
+        signed(world, op, &params, &caller)?
     };
     let id = request_id();
     if wants_json(request) {
@@ -45,6 +36,22 @@ pub(crate) fn serve(
     let meta = xml("ResponseMetadata", &json!({"RequestId": id}));
     let text = format!("<{op}Response xmlns=\"{NAMESPACE}\">{inner}{meta}</{op}Response>");
     Ok(Answer::new(200, "text/xml", text))
+}
+
+/// The operations that take a signature.
+fn signed(world: &mut World, op: &str, params: &Params, caller: &Session) -> Result<Value, Fail> {
+    match op {
+        "GetCallerIdentity" => Ok(json!({
+            "Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account,
+        })),
+        "AssumeRole" => assume::assume_role(world, params, caller),
+        "GetSessionToken" => assume::session_token(world, params, caller),
+        "MissingAction" => Err(Fail::new(400, "MissingAction", "Could not find operation")),
+        _ => {
+            let message = format!("Could not find operation {op} for version 2011-06-15");
+            Err(Fail::new(400, "InvalidAction", message))
+        }
+    }
 }
 
 /// Checks the signature and notes in the call who signed.
@@ -103,122 +110,6 @@ fn xml(tag: &str, value: &Value) -> String {
         other => other.to_string(),
     };
     format!("<{tag}>{inner}</{tag}>")
-}
-
-fn invalid(value: &str, field: &str, rule: &str) -> Fail {
-    Fail::new(
-        400,
-        "ValidationError",
-        format!(
-            "1 validation error detected: Value '{value}' at '{field}' failed to satisfy \
-             constraint: Member must {rule}"
-        ),
-    )
-}
-
-fn duration(params: &Params, default: i64, most: i64) -> Result<i64, Fail> {
-    let Some(text) = params.filled("DurationSeconds") else { return Ok(default) };
-    match text.parse::<i64>() {
-        Ok(n) if n < 900 => {
-            Err(invalid(text, "durationSeconds", "have value greater than or equal to 900"))
-        }
-        Ok(n) if n > most => {
-            let rule = format!("have value less than or equal to {most}");
-            Err(invalid(text, "durationSeconds", &rule))
-        }
-        Ok(n) => Ok(n),
-        Err(_) => Err(Fail::new(400, "MalformedInput", "DurationSeconds must be a number")),
-    }
-}
-
-fn credentials(key: &str, session: &Session) -> Value {
-    json!({
-        "AccessKeyId": key, "SecretAccessKey": session.secret, "SessionToken": session.token,
-        "Expiration": iso(session.expires_ms.unwrap_or(0).div_euclid(1000)),
-    })
-}
-
-fn session_token(world: &mut World, params: &Params, caller: &Session) -> Result<Value, Fail> {
-    if caller.token.is_some() {
-        let message = "Cannot call GetSessionToken with session credentials";
-        return Err(Fail::new(403, "AccessDenied", message));
-    }
-    let seconds = duration(params, 43_200, 129_600)?;
-    let mfa = given_mfa(world, params, caller)?;
-    let (arn, id) = (caller.arn.clone(), caller.user_id.clone());
-    let (key, session) = world.mint(seconds, arn, id, &caller.account, mfa);
-    Ok(json!({"Credentials": credentials(&key, &session)}))
-}
-
-/// Whether the request holds a good MFA code; a bad one is an error.
-fn given_mfa(world: &mut World, params: &Params, caller: &Session) -> Result<bool, Fail> {
-    let (serial, code) = (params.filled("SerialNumber"), params.filled("TokenCode"));
-    if serial.is_none() && code.is_none() {
-        return Ok(false);
-    }
-    if let Some(text) = code.filter(|t| t.len() != 6 || !t.bytes().all(|c| c.is_ascii_digit())) {
-        let rule = "satisfy regular expression pattern: [\\d]*";
-        return Err(invalid(text, "tokenCode", rule));
-    }
-    world.check_mfa(caller.user.as_ref(), serial, code)?;
-    Ok(true)
-}
-
-fn assume_role(world: &mut World, params: &Params, caller: &Session) -> Result<Value, Fail> {
-    let arn = params.get("RoleArn").unwrap_or_default();
-    let name = params.get("RoleSessionName").unwrap_or_default();
-    if name.len() < 2 {
-        let rule = "have length greater than or equal to 2";
-        return Err(invalid(name, "roleSessionName", rule));
-    }
-    if name.len() > 64 {
-        let rule = "have length less than or equal to 64";
-        return Err(invalid(name, "roleSessionName", rule));
-    }
-    if !name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)) {
-        let rule = "satisfy regular expression pattern: [\\w+=,.@-]*";
-        return Err(invalid(name, "roleSessionName", rule));
-    }
-    let seconds = duration(params, 3600, 43_200)?;
-    let denied = || {
-        let message = format!(
-            "User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}",
-            caller.arn
-        );
-        Fail::new(403, "AccessDenied", message)
-    };
-    let role = world.script.roles.get(arn).cloned().ok_or_else(denied)?;
-    let principal = principal(&caller.arn);
-    let trusted = role.trust.is_empty() || role.trust.contains(&principal);
-    let external =
-        role.external_id.is_none() || role.external_id.as_deref() == params.get("ExternalId");
-    if !trusted || !external {
-        return Err(denied());
-    }
-    // Presence of MFA carries over from GetSessionToken, for one hop.
-    let mfa = given_mfa(world, params, caller)? || caller.mfa;
-    if role.require_mfa && !mfa {
-        return Err(denied());
-    }
-    let too_long = |text: &str| {
-        Fail::new(400, "ValidationError", format!("The requested DurationSeconds exceeds {text}"))
-    };
-    if caller.token.is_some() && seconds > 3600 {
-        return Err(too_long("the 1 hour session limit for roles assumed by role chaining."));
-    }
-    if seconds > role.max {
-        return Err(too_long("the MaxSessionDuration set for this role."));
-    }
-    let account = arn.split(':').nth(4).unwrap_or_default();
-    let partition = arn.split(':').nth(1).unwrap_or("aws");
-    let role_name = arn.rsplit('/').next().unwrap_or_default();
-    let session_arn = format!("arn:{partition}:sts::{account}:assumed-role/{role_name}/{name}");
-    let id = format!("AROA{}:{name}", role_name.to_uppercase());
-    let (key, session) = world.mint(seconds, session_arn, id, account, false);
-    Ok(json!({
-        "Credentials": credentials(&key, &session),
-        "AssumedRoleUser": {"AssumedRoleId": session.user_id, "Arn": session.arn},
-    }))
 }
 
 /// The IAM principal behind a caller: a session's role (without its path), or the user.

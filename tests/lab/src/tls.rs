@@ -10,6 +10,8 @@ use rcgen::{
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::script::partition;
+
 /// A private certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -69,6 +71,13 @@ pub(crate) fn service_names(regions: &[String]) -> Vec<String> {
         for service in ["oidc", "portal.sso", "sts", "sts-fips", "eks"] {
             names.push(format!("{service}.{region}.{tail}"));
         }
+        // The sign-in service puts the region first, under a name of its own for each partition.
+        let tail = match partition(region) {
+            "aws-cn" => "signin.amazonaws.cn",
+            "aws-us-gov" => "signin.amazonaws-us-gov.com",
+            _ => "signin.aws.amazon.com",
+        };
+        names.push(format!("{region}.{tail}"));
     }
     names
 }

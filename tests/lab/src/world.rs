@@ -1,6 +1,6 @@
 //! All that the lab remembers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::clock::Clock;
 use crate::faults::Fault;
 use crate::http::{Fail, random, word};
+use crate::limits::Bucket;
 use crate::script::{Script, User};
 use crate::totp;
 
@@ -24,6 +25,14 @@ pub(crate) struct World {
     pub(crate) refresh: HashMap<String, Refresh>,
     pub(crate) sessions: HashMap<String, Session>,
     pub(crate) faults: Vec<Fault>,
+    /// Console sign-ins by refresh token.
+    pub(crate) consoles: HashMap<String, ConsoleRefresh>,
+    pub(crate) console_codes: HashMap<String, ConsoleCode>,
+    /// The `jti` of every DPoP proof so far.
+    pub(crate) proofs: HashSet<String>,
+    /// Tokens of the metadata service, with their end.
+    pub(crate) metadata_tokens: HashMap<String, i64>,
+    pub(crate) buckets: HashMap<String, Bucket>,
     used_codes: HashSet<(String, i64)>,
     signins: u64,
 }
@@ -44,6 +53,8 @@ pub(crate) struct Device {
     pub(crate) user_code: String,
     pub(crate) client: String,
     pub(crate) state: DeviceState,
+    /// Who was at the browser when it was decided on.
+    pub(crate) person: String,
     pub(crate) polled_ms: Option<i64>,
     pub(crate) expires_ms: i64,
 }
@@ -71,14 +82,38 @@ pub(crate) struct Code {
     pub(crate) client: String,
     pub(crate) redirect: String,
     pub(crate) challenge: String,
+    pub(crate) person: String,
     pub(crate) expires_ms: i64,
 }
 
 /// What every token of one sign-in shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SignIn {
     pub(crate) number: u64,
+    pub(crate) person: String,
     pub(crate) ends_ms: i64,
+}
+
+/// An authorization code of the console sign-in.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsoleCode {
+    pub(crate) client: String,
+    pub(crate) redirect: String,
+    pub(crate) challenge: String,
+    pub(crate) arn: String,
+    pub(crate) expires_ms: i64,
+}
+
+/// A refresh token of the console sign-in.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsoleRefresh {
+    pub(crate) client: String,
+    /// The thumbprint (RFC 7638) of the key that proofs must be signed with.
+    pub(crate) key: String,
+    pub(crate) arn: String,
+    pub(crate) number: u64,
+    pub(crate) ends_ms: i64,
+    pub(crate) used: bool,
 }
 
 /// An access token.
@@ -97,7 +132,7 @@ pub(crate) struct Refresh {
 }
 
 /// Credentials: a user's key, or what STS or the portal handed out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Session {
     pub(crate) secret: String,
     pub(crate) token: Option<String>,
@@ -108,6 +143,24 @@ pub(crate) struct Session {
     /// The user whose key this is; not for what was made from it.
     pub(crate) user: Option<User>,
     pub(crate) mfa: bool,
+    /// What sticks to every session that is made from this one.
+    pub(crate) source_identity: Option<String>,
+    pub(crate) transitive_tags: BTreeMap<String, String>,
+}
+
+impl Session {
+    /// Whose session of a role is: nothing yet that opens a door.
+    pub(crate) fn of_role(role: &str, name: &str) -> Self {
+        let account = role.split(':').nth(4).unwrap_or_default();
+        let partition = role.split(':').nth(1).unwrap_or("aws");
+        let role_name = role.rsplit('/').next().unwrap_or_default();
+        Self {
+            arn: format!("arn:{partition}:sts::{account}:assumed-role/{role_name}/{name}"),
+            user_id: format!("AROA{}:{name}", role_name.to_uppercase()),
+            account: account.into(),
+            ..Self::default()
+        }
+    }
 }
 
 impl World {
@@ -123,6 +176,11 @@ impl World {
             refresh: HashMap::new(),
             sessions: HashMap::new(),
             faults: Vec::new(),
+            consoles: HashMap::new(),
+            console_codes: HashMap::new(),
+            proofs: HashSet::new(),
+            metadata_tokens: HashMap::new(),
+            buckets: HashMap::new(),
             used_codes: HashSet::new(),
             signins: 0,
         }
@@ -136,11 +194,16 @@ impl World {
         self.now_ms().div_euclid(1000)
     }
 
-    /// A new sign-in of the person, as long as the script says.
-    pub(crate) fn sign_in(&mut self) -> SignIn {
-        self.signins += 1;
+    /// A new sign-in of a person, as long as the script says.
+    pub(crate) fn sign_in(&mut self, person: String) -> SignIn {
         let ends_ms = self.now_ms() + self.script.lifetimes.session * 1000;
-        SignIn { number: self.signins, ends_ms }
+        SignIn { number: self.next_sign_in(), person, ends_ms }
+    }
+
+    /// The number of a new sign-in, at the portal or at the console.
+    pub(crate) fn next_sign_in(&mut self) -> u64 {
+        self.signins += 1;
+        self.signins
     }
 
     /// Ends every token of a sign-in.
@@ -157,36 +220,25 @@ impl World {
         let user = self.script.users.get(key)?;
         Some(Session {
             secret: user.secret.clone(),
-            token: None,
-            expires_ms: None,
             arn: format!("arn:aws:iam::{}:user/{}", user.account, user.name),
             user_id: format!("AIDA{}", user.name.to_uppercase()),
             account: user.account.clone(),
             user: Some(user.clone()),
-            mfa: false,
+            ..Session::default()
         })
     }
 
-    /// Makes temporary credentials; returns their key id and what they are.
-    pub(crate) fn mint(
-        &mut self,
-        seconds: i64,
-        arn: String,
-        user_id: String,
-        account: &str,
-        mfa: bool,
-    ) -> (String, Session) {
+    /// Makes temporary credentials for `whose`; returns their key id and what they are.
+    pub(crate) fn mint(&mut self, seconds: i64, whose: Session) -> (String, Session) {
         let mut token = vec![0; self.script.session_token_bytes.max(1)];
         getrandom::fill(&mut token).expect("the system has random bytes");
         let session = Session {
             secret: word::<30>(),
             token: Some(STANDARD.encode(token)),
-            expires_ms: Some(self.now_ms().div_euclid(1000) * 1000 + seconds * 1000),
-            arn,
-            user_id,
-            account: account.into(),
+            expires_ms: Some((self.now() + seconds) * 1000),
+            // Whose key it was made with is not whose key it is.
             user: None,
-            mfa,
+            ..whose
         };
         let key = format!("ASIA{}", totp::to_base32(&random::<10>()));
         self.sessions.insert(key.clone(), session.clone());
@@ -232,6 +284,11 @@ impl World {
         let waiting = self.devices.values_mut().filter(|d| {
             d.state == DeviceState::Pending && user_code.is_none_or(|code| code == d.user_code)
         });
-        waiting.map(|device| device.state = state).count()
+        waiting
+            .map(|device| {
+                device.state = state;
+                device.person.clone_from(&self.script.person);
+            })
+            .count()
     }
 }

@@ -258,3 +258,33 @@ fn answers_carry_the_labs_time() {
     lab.advance(60);
     assert_eq!(get(&lab, "/start").header("date"), Some("Tue, 24 Nov 2026 02:04:04 GMT"));
 }
+
+#[test]
+fn a_sign_in_keeps_its_person() {
+    let lab = frozen(|s| s.approval = Approval::Manual);
+    let who = |token: &Value| {
+        let body = portal(&lab, token, "GET", ROLE).json();
+        let text = |name: &str| body["roleCredentials"][name].as_str().expect("a text").to_owned();
+        let (id, secret) = (text("accessKeyId"), text("secretAccessKey"));
+        let keys = common::Keys { id, secret, token: Some(text("sessionToken")) };
+        let form = "Action=GetCallerIdentity&Version=2011-06-15";
+        let reply = common::sts(&lab, &keys, "20261124T020304Z", form);
+        let arn = reply.xml("Arn").expect("an ARN");
+        arn.rsplit('/').next().expect("a name").to_owned()
+    };
+    let client = register(&lab);
+    let device = start_device(&lab, &client);
+    lab.edit(|s| s.person = "bob@example.com".into());
+    lab.approve_all();
+    lab.edit(|s| s.person = "carol@example.com".into());
+    let redirect = "http://127.0.0.1:1234/oauth/callback";
+    let code = code_of(&authorize(&lab, &client, redirect));
+    lab.edit(|s| s.person = "dave@example.com".into());
+    let more = json!({"grantType": DEVICE, "deviceCode": device["deviceCode"]});
+    let bob = token(&lab, &client, &more).json();
+    let carol = redeem(&lab, &client, &code, redirect, VERIFIER).json();
+    assert_eq!(who(&bob["accessToken"]), "bob@example.com", "who approved, not who is there now");
+    assert_eq!(who(&carol["accessToken"]), "carol@example.com");
+    let again = refresh(&lab, &client, &bob["refreshToken"]).json();
+    assert_eq!(who(&again["accessToken"]), "bob@example.com", "a refresh changes nobody");
+}

@@ -56,6 +56,8 @@ fn the_certificate_is_good_for_every_region_that_plays_a_part() {
         "sts.amazonaws.com",
         "eks.cn-north-1.amazonaws.com.cn",
         "d-0123456789.awsapps.com",
+        "eu-west-1.signin.aws.amazon.com",
+        "cn-north-1.signin.amazonaws.cn",
         "127.0.0.1",
     ] {
         let reply = ask(port, name, lab.ca_pem(), "/start").expect(name);

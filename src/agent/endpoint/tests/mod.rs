@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Endpoint, MOST_LEASES, MOST_VISITS, PATIENCE, visit::HEAD_DEADLINE};
 use crate::{
-    agent::event::{Event, Mailbox, Patience},
+    agent::event::{Ask, Event, Mailbox, Patience},
     ipc::wire::EndpointOpen,
     model::{Credentials, ProfileName, Secret},
     report::{Code, Report},
@@ -47,7 +47,9 @@ impl Bench {
         tokio::spawn(async move {
             let mut parked = Vec::new();
             while let Some(event) = inbox.recv().await {
-                let Event::Credentials { profile, patience, is_use, reply } = event else {
+                let Event::Credentials { ask: Ask { profile, patience, is_use, .. }, reply } =
+                    event
+                else {
                     panic!("{event:?}")
                 };
                 assert!(is_use, "what a program asks for is renewed ahead");
@@ -381,7 +383,7 @@ async fn an_answer_comes_within_a_second() {
     let late = || Report::new(Code::Unreachable, "AWS has not answered yet", "try again");
     let bench = Bench::start(home.path(), move |_, patience| match patience {
         Patience::Some => None,
-        Patience::None => Some(Err(late())),
+        Patience::None | Patience::Login => Some(Err(late())),
     });
     let given = bench.open("dev", own()).await;
     tokio::time::pause();
@@ -414,8 +416,8 @@ async fn what_can_never_be_served_is_not_opened() {
         bench.endpoint.open(ProfileName::new(profile), pid).await.map_err(|report| report.code)
     };
     for (profile, code) in [
-        ("keys", Code::SourceUnsupported),
-        ("endless", Code::SourceUnsupported),
+        ("keys", Code::Misconfigured),
+        ("endless", Code::Misconfigured),
         ("unknown", Code::UnknownProfile),
         ("broken", Code::Misconfigured),
     ] {

@@ -1,6 +1,9 @@
 //! A client that signs, for tests against the lab.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod person;
+pub(crate) mod proof;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 

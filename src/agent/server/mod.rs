@@ -1,5 +1,7 @@
 //! The agent's side of the socket: one task a connection, limits on everything a peer controls.
 
+mod service;
+
 use std::{io, sync::Arc, time::Duration};
 
 use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
@@ -11,21 +13,21 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::service::Service;
+pub(super) use self::service::with_patience;
 use super::{
-    answers::{rfc3339, wire_credentials},
-    endpoint::{self, Caller, Endpoint},
-    event::{Event, LoginNews, Mailbox, Patience, Reply},
+    endpoint::{Caller, Endpoint},
+    event::{Event, LoginNews, Mailbox, Reply},
 };
 use crate::{
-    aws::eks_token,
     ipc::{
         LONGEST_REQUEST, PROTOCOL,
         wire::{
-            AgentLine, Empty, Hello, Notification, Request, RequestLine, RpcError, SyncDone,
-            Welcome, WireToken,
+            AgentLine, Empty, Hello, Notification, Request, RequestLine, RpcError, StatusParams,
+            Welcome,
         },
     },
-    model::{text::printable_sentence, token},
+    model::{session::SessionKey, text::printable_sentence},
     report::{Code, Report},
     world::World,
 };
@@ -38,13 +40,6 @@ const IDLE_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A peer that does not read its answer is left alone after this time.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long a question for credentials waits for AWS; SDKs give a `credential_process` some 20 s,
-/// people at a prompt less.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// A token is good for 15 minutes from the time it names.
-const MOST_SKEW: Duration = Duration::from_mins(15);
 
 /// Connections at once; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 512;
@@ -121,7 +116,8 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut peer = Peer { reader: BufReader::new(reader), writer, world, mailbox, caller };
+    let service = Arc::new(Service { world, mailbox, caller });
+    let mut peer = Peer { reader: BufReader::new(reader), writer, service };
     if !peer.greet().await? {
         return Ok(());
     }
@@ -134,9 +130,7 @@ where
 struct Peer<R, W> {
     reader: BufReader<R>,
     writer: W,
-    world: Arc<World>,
-    mailbox: Mailbox,
-    caller: Option<Caller>,
+    service: Arc<Service>,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
@@ -194,155 +188,70 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             Ok(request) => request,
             Err((id, code, report)) => return self.fail(id, code, report).await,
         };
+        let service = self.service.clone();
         match request {
-            Request::Hello(_) => {
-                let report = bad_request("`hello` is said once");
-                self.fail(Some(id), code::INVALID_REQUEST, report).await
-            }
-            Request::Status(params) => {
-                let answer = self.ask(|reply| Event::Status { params, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::Subscribe(params) => {
-                // First, so that nothing is missed that changes after the answer.
-                let changes = self.ask(|reply| Event::Subscribe { reply }).await;
-                let answer = self.ask(|reply| Event::Status { params, reply }).await;
-                self.answer(id, answer).await?;
-                match changes {
-                    Ok(changes) => self.push_changes(changes).await,
-                    Err(_) => Ok(()),
-                }
-            }
+            Request::Hello(_) => self.refuse(id, "`hello` is said once").await,
+            Request::LoginCode(_) => self.refuse(id, "`login.code` answers `login.ask`").await,
+            Request::Subscribe(params) => self.subscribe(id, params).await,
             Request::LoginStart(params) => {
                 let (news, received) = mpsc::unbounded_channel();
-                self.mailbox.send(Event::Login { params, news });
+                service.mailbox.send(Event::Login { params, news });
                 self.tell_login(id, received).await
-            }
-            Request::Logout(params) => {
-                let answer = self.ask(|reply| Event::Logout { params, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::Credentials(params) => {
-                let answer = self
-                    .with_patience(|patience, reply| Event::Credentials {
-                        profile: params.profile.clone(),
-                        patience,
-                        is_use: true,
-                        reply,
-                    })
-                    .await;
-                self.answer(id, answer.as_ref().map(wire_credentials).map_err(Clone::clone)).await
-            }
-            Request::Token(params) => {
-                let signer = self
-                    .with_patience(|patience, reply| Event::Signer {
-                        params: params.clone(),
-                        patience,
-                        reply,
-                    })
-                    .await;
-                let answer = signer.and_then(|signer| self.mint(&signer));
-                self.answer(id, answer).await
-            }
-            Request::ClusterAdd(params) => {
-                let errand = self.ask(|reply| Event::ClusterAdd { params, reply }).await;
-                let answer = match errand {
-                    Ok(errand) => errand.run(&self.world, &self.mailbox).await,
-                    Err(report) => Err(report),
-                };
-                self.answer(id, answer.map(|(status, _)| status)).await
-            }
-            Request::ClusterRemove(params) => {
-                let alias = params.alias;
-                let answer = self.ask(|reply| Event::ClusterRemove { alias, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::ClusterSync(params) => {
-                let alias = params.alias;
-                let errands = self.ask(|reply| Event::ClusterErrands { alias, reply }).await;
-                let answer = match errands {
-                    Ok(errands) => Ok(self.sync(errands).await),
-                    Err(report) => Err(report),
-                };
-                self.answer(id, answer).await
-            }
-            Request::Resolve(params) => {
-                let name = params.name;
-                let answer = self.ask(|reply| Event::Resolve { name, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::Use(params) => {
-                let answer = self.ask(|reply| Event::Use { params, reply }).await;
-                self.answer(id, answer).await
-            }
-            Request::EndpointOpen(params) => {
-                let answer = match &self.caller {
-                    Some(caller) => caller.open(&params.profile).await,
-                    None => Err(endpoint::only_in_background()),
-                };
-                self.answer(id, answer).await
-            }
-            Request::LoginCode(_)
-            | Request::Ensure(_)
-            | Request::Whoami(_)
-            | Request::Explain(_)
-            | Request::Mirror(_) => {
-                let report = bad_request("the method is not served yet");
-                self.fail(Some(id), code::UNKNOWN_METHOD, report).await
             }
             Request::Stop(_) => {
                 self.answer(id, Ok(Empty {})).await?;
-                self.mailbox.send(Event::Stop);
+                service.mailbox.send(Event::Stop);
                 Ok(())
             }
+            // Calls to AWS are large while they run: they get room of their own.
+            Request::Status(params) => self.tell(id, service.status(params)).await,
+            Request::Logout(params) => self.tell(id, service.logout(params)).await,
+            Request::Credentials(params) => self.tell(id, service.credentials(params)).await,
+            Request::Token(params) => self.tell(id, service.token(params)).await,
+            Request::Ensure(params) => self.tell(id, Box::pin(service.ensure(params))).await,
+            Request::Whoami(params) => self.tell(id, Box::pin(service.whoami(params))).await,
+            Request::Explain(params) => self.tell(id, service.explain(params)).await,
+            Request::EndpointOpen(params) => self.tell(id, service.open_endpoint(params)).await,
+            Request::Mirror(_) => self.tell(id, service.mirror()).await,
+            Request::ClusterAdd(params) => {
+                self.tell(id, Box::pin(service.add_cluster(params))).await
+            }
+            Request::ClusterRemove(params) => self.tell(id, service.remove_cluster(params)).await,
+            Request::ClusterSync(params) => {
+                self.tell(id, Box::pin(service.sync_clusters(params))).await
+            }
+            Request::Resolve(params) => self.tell(id, service.resolve(params)).await,
+            Request::Use(params) => self.tell(id, service.note_use(params)).await,
+        }
+    }
+
+    /// Answers with what comes of a question.
+    async fn tell<T: Serialize>(
+        &mut self,
+        id: u64,
+        answer: impl Future<Output = Result<T, Report>>,
+    ) -> io::Result<()> {
+        let answer = answer.await;
+        self.answer(id, answer).await
+    }
+
+    async fn refuse(&mut self, id: u64, what: &str) -> io::Result<()> {
+        self.fail(Some(id), code::INVALID_REQUEST, bad_request(what)).await
+    }
+
+    async fn subscribe(&mut self, id: u64, params: StatusParams) -> io::Result<()> {
+        // First, so that nothing is missed that changes after the answer.
+        let changes = self.ask(|reply| Event::Subscribe { reply }).await;
+        let answer = self.service.status(params).await;
+        self.answer(id, answer).await?;
+        match changes {
+            Ok(changes) => self.push_changes(changes).await,
+            Err(_) => Ok(()),
         }
     }
 
     async fn ask<T>(&self, event: impl FnOnce(Reply<T>) -> Event) -> Result<T, Report> {
-        self.mailbox.ask(event).await
-    }
-
-    /// Asks, waits as long as a caller can be kept waiting, and then takes the best there is.
-    async fn with_patience<T>(
-        &self,
-        event: impl Fn(Patience, Reply<T>) -> Event,
-    ) -> Result<T, Report> {
-        match timeout(PATIENCE, self.ask(|reply| event(Patience::Some, reply))).await {
-            Ok(answer) => answer,
-            Err(_) => self.ask(|reply| event(Patience::None, reply)).await,
-        }
-    }
-
-    fn mint(&self, signer: &super::event::Signer) -> Result<WireToken, Report> {
-        if let Some(ahead) = self.world.aws.ahead().filter(|ahead| MOST_SKEW < ahead.unsigned_abs())
-        {
-            let side = if ahead.is_positive() { "ahead of" } else { "behind" };
-            let what = format!(
-                "this machine's clock is {} s {side} AWS's: the cluster would refuse every token",
-                ahead.unsigned_abs().as_secs()
-            );
-            return Err(Report::new(Code::Misconfigured, what, "set the clock, then try again"));
-        }
-        let now = self.world.aws.signing_time();
-        let minted = self
-            .world
-            .aws
-            .sts_endpoint(&signer.reach)
-            .and_then(|sts| eks_token::mint(&signer.credentials, &signer.cluster_id, &sts, now))
-            .map_err(|error| error.report(&signer.cluster_id))?;
-        // Signed by AWS's clock; whoever compares the end has only this machine's.
-        let end = token::ask_again_at(minted.signed_at, signer.credentials.expires_at);
-        let lifetime = end.duration_since(minted.signed_at);
-        let expires_at = self.world.clock.now().checked_add(lifetime).unwrap_or(end);
-        Ok(WireToken { token: minted.token.expose().to_owned(), expires_at: rfc3339(expires_at) })
-    }
-
-    async fn sync(&self, errands: Vec<super::clusters::Errand>) -> SyncDone {
-        let mut clusters = Vec::new();
-        for errand in errands {
-            clusters.push(errand.row(&self.world, &self.mailbox).await);
-        }
-        SyncDone { clusters }
+        self.service.mailbox.ask(event).await
     }
 
     /// Tells the peer of every change until it hangs up.
@@ -375,19 +284,37 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         id: u64,
         mut news: mpsc::UnboundedReceiver<LoginNews>,
     ) -> io::Result<()> {
+        // The session for which this peer was asked for a code.
+        let mut asked_for = None;
         loop {
             let next = tokio::select! {
                 next = news.recv() => next,
-                // Whatever it says, or that it hangs up, ends its wait.
-                _line = read_line(&mut self.reader) => {
+                line = read_line(&mut self.reader) => {
+                    if let Ok(Some(line)) = &line
+                        && let Ok(RequestLine { id, request: Request::LoginCode(params), .. }) = parse(line)
+                        && let Some(key) = &asked_for
+                    {
+                        let key = SessionKey::clone(key);
+                        self.service.mailbox.send(Event::LoginCode { key, code: params.code });
+                        self.answer(id, Ok(Empty {})).await?;
+                        continue;
+                    }
+                    // Whatever else it says, or that it hangs up, ends its wait.
                     drop(news);
-                    self.mailbox.send(Event::LoginLeft);
+                    self.service.mailbox.send(Event::LoginLeft);
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
             };
             match next {
                 Some(LoginNews::Open(open)) => {
                     self.notify(Notification::LoginOpen(open)).await?;
+                }
+                Some(LoginNews::Code(wanted)) => {
+                    asked_for = Some(wanted.key);
+                    self.notify(Notification::LoginAsk(wanted.ask)).await?;
+                }
+                Some(LoginNews::Console(console)) => {
+                    self.notify(Notification::LoginConsole(console)).await?;
                 }
                 Some(LoginNews::Over(result)) => return self.answer(id, result).await,
                 None => return self.answer::<Empty>(id, Err(super::event::ending())).await,

@@ -1,4 +1,4 @@
-//! Instants as the AWS tools write them into their caches.
+//! Instants as the AWS tools, and programs that stand in for them, write them.
 
 use jiff::Timestamp;
 
@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn what_botocore_accepts_with_a_zone() {
-        let vectors = include_str!("../../../tests/data/aws/timestamps.json");
+        let vectors = include_str!("../../tests/data/aws/timestamps.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let rows = vectors["rows"].as_array().unwrap();
         assert_eq!(rows.len(), 9);
@@ -41,6 +41,20 @@ mod tests {
             }
         }
         assert_eq!(parse_instant("2026-11-14T04:05:45"), None, "no zone");
+    }
+
+    #[test]
+    fn what_is_written_is_a_form_that_all_accept() {
+        let vectors = include_str!("../../tests/data/aws/timestamps.json");
+        let vectors: Value = serde_json::from_str(vectors).unwrap();
+        let rows = vectors["rows"].as_array().unwrap();
+        for row in rows {
+            let Some(at) = parse_instant(row["text"].as_str().unwrap()) else { continue };
+            let written = format_instant(at);
+            let accepted = rows.iter().find(|row| row["text"] == written).unwrap();
+            let mut readers = accepted.as_object().unwrap().iter().filter(|(it, _)| *it != "text");
+            assert!(readers.all(|(_, verdict)| *verdict == 1), "{written}");
+        }
     }
 
     #[test]

@@ -2,154 +2,23 @@
 //!
 //! Needs `aws` (v1), `python3` with boto3, `kubectl`, and AWS CLI v2 named by `EKSD_TEST_AWS_V2`.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{sign_in, start_device, token};
+use common::person::{CREDENTIALS, LAB_BINARY, Person, with_v2};
+use common::{start_device, token};
 use eksd_lab::{Approval, Fault, Lab, Mapped, Script};
 use serde_json::{Value, json};
-use sha1::{Digest as _, Sha1};
 use tempfile::TempDir;
 
-const LAB_BINARY: &str = env!("CARGO_BIN_EXE_eksd-lab");
 const ALICE_ARN: &str = "arn:aws:iam::111122223333:user/alice";
 const DEVELOPER: &str = "arn:aws:sts::111122223333:assumed-role/\
                          AWSReservedSSO_Developer_0123456789abcdef/alice@example.com";
-
-const CONFIG: &str = "\
-[default]
-region = eu-west-1
-[profile dev]
-region = eu-west-1
-role_arn = arn:aws:iam::111122223333:role/dev
-source_profile = default
-[profile second]
-region = eu-west-1
-role_arn = arn:aws:iam::111122223333:role/second
-source_profile = dev
-[profile sso]
-region = eu-west-1
-sso_session = lab
-sso_account_id = 111122223333
-sso_role_name = Developer
-[sso-session lab]
-sso_region = eu-west-1
-sso_start_url = https://d-0123456789.awsapps.com/start
-sso_registration_scopes = sso:account:access
-";
-
-const CREDENTIALS: &str = "\
-[default]
-aws_access_key_id = AKIALABALICE00000001
-aws_secret_access_key = alice-long-term-secret
-";
-
-/// A person with an empty home and a lab.
-struct Person {
-    home: TempDir,
-    lab: Lab,
-    path: Option<PathBuf>,
-}
-
-/// What a program did.
-struct Outcome {
-    good: bool,
-    out: String,
-    err: String,
-}
-
-impl Outcome {
-    fn ok(self) -> String {
-        assert!(self.good, "stdout: {}\nstderr: {}", self.out, self.err);
-        self.out
-    }
-
-    fn json(self) -> Value {
-        let text = self.ok();
-        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
-    }
-
-    fn failed(self) -> String {
-        assert!(!self.good, "should have failed: {}", self.out);
-        self.err
-    }
-}
-
-impl Person {
-    fn new(script: Script) -> Self {
-        let home = TempDir::new().expect("a folder");
-        fs::create_dir_all(home.path().join(".aws/sso/cache")).expect("a folder");
-        fs::write(home.path().join(".aws/config"), CONFIG).expect("writes");
-        fs::write(home.path().join(".aws/credentials"), CREDENTIALS).expect("writes");
-        Self { home, lab: Lab::start(script), path: None }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-
-    /// Runs a program as this person, with nothing of AWS inherited.
-    fn run(&self, program: impl AsRef<Path>, args: &[&str]) -> Outcome {
-        let mut command = Command::new("timeout");
-        command.arg("120").arg(program.as_ref()).args(args);
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("AWS_") || name.starts_with("KUBE") {
-                command.env_remove(&*name);
-            }
-        }
-        if let Some(first) = &self.path {
-            let mut path = first.clone().into_os_string();
-            path.push(":");
-            path.push(std::env::var_os("PATH").unwrap_or_default());
-            command.env("PATH", path);
-        }
-        let output = command
-            .env("HOME", self.home.path())
-            .env("KUBECONFIG", self.file("kubeconfig"))
-            .env("BROWSER", format!("{LAB_BINARY} open %s"))
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("AWS_ENDPOINT_URL", self.lab.url())
-            .env("AWS_MAX_ATTEMPTS", "1")
-            .env("AWS_PAGER", "")
-            .output()
-            .expect("timeout of coreutils runs");
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Outcome {
-            good: output.status.success(),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
-    }
-
-    fn aws(&self, args: &str) -> Outcome {
-        self.run("aws", &args.split(' ').collect::<Vec<_>>())
-    }
-
-    fn kubectl(&self, args: &str) -> Outcome {
-        self.run("kubectl", &args.split(' ').collect::<Vec<_>>())
-    }
-
-    /// Writes the token file that a sign-in leaves, with an expiry of one's choice.
-    fn write_sso_token(&self, expires_at: &str) {
-        let (client, signed_in) = sign_in(&self.lab);
-        let digest = Sha1::digest("lab");
-        let name = digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        let token = json!({
-            "startUrl": "https://d-0123456789.awsapps.com/start", "region": "eu-west-1",
-            "accessToken": signed_in["accessToken"], "expiresAt": expires_at,
-            "clientId": client["clientId"], "clientSecret": client["clientSecret"],
-            "registrationExpiresAt": "2999-01-01T00:00:00Z",
-            "refreshToken": signed_in["refreshToken"],
-        });
-        let path = self.file(&format!(".aws/sso/cache/{name}.json"));
-        fs::write(path, token.to_string()).expect("writes");
-    }
-}
 
 #[test]
 fn cli_v1_signs_and_assumes_roles() {
@@ -310,16 +179,6 @@ fn boto3_trusts_the_tls_port() {
         ca.display()
     );
     assert_eq!(person.run("python3", &["-c", &script]).ok(), ALICE_ARN);
-}
-
-/// Someone who has AWS CLI v2, first in the path.
-fn with_v2(script: Script) -> Person {
-    let aws = std::env::var_os("EKSD_TEST_AWS_V2").map(PathBuf::from).expect(
-        "EKSD_TEST_AWS_V2 must name the `aws` of AWS CLI v2: \
-         export EKSD_TEST_AWS_V2=$(tests/lab/fetch-aws-v2 FOLDER)",
-    );
-    let folder = aws.parent().expect("a path").to_owned();
-    Person { path: Some(folder), ..Person::new(script) }
 }
 
 #[test]

@@ -1,0 +1,416 @@
+//! Logging in: who waits for which root session, and what the person must do.
+//!
+//! Only a person's act starts a login, one runs for each root session, and everybody who asks for the
+//! same one waits for it. A login that nobody waits for any more ends. What is shown to everybody (an
+//! address) is shown to all who wait; what only one can do (type a code, run the AWS CLI) is asked of
+//! the one who came first, and of the next where that one hangs up.
+
+mod code;
+mod sso;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tokio::{sync::mpsc::UnboundedSender, task::AbortHandle};
+
+use self::{code::Codes, sso::Work};
+use super::{
+    answers::rfc3339,
+    event::{CodeWanted, Fresh, LoginNews},
+    owner::{Agent, Held},
+};
+use crate::{
+    ipc::wire::{LoginAsk, LoginConsole, LoginDone, LoginOpen, LoginParams},
+    model::{
+        LoginKey, Secret, SsoToken,
+        session::{Activity, Recipe, SessionKey, Spec},
+        status::{self, RootEnd},
+        text::printable,
+    },
+    report::{Code, Report},
+};
+
+/// The logins in flight.
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    flights: BTreeMap<SessionKey, Flight>,
+    /// Those who wait for a refresh to tell whether a login is needed.
+    asked: Vec<(SessionKey, LoginParams, UnboundedSender<LoginNews>)>,
+    refused: BTreeMap<LoginKey, Secret>,
+    codes: Codes,
+}
+
+/// One login, and all who wait for it.
+#[derive(Debug)]
+struct Flight {
+    stage: Stage,
+    waiters: Vec<UnboundedSender<LoginNews>>,
+    task: Option<AbortHandle>,
+    /// Codes that were not taken.
+    refusals: u32,
+    /// What the person named, for the question who they are.
+    name: Option<String>,
+    /// The role whose keys tell that.
+    witness: Option<SessionKey>,
+}
+
+/// What a login waits for.
+#[derive(Clone, Debug)]
+enum Stage {
+    /// AWS.
+    Busy,
+    /// Somebody who opens an address.
+    Open(LoginOpen),
+    /// Somebody who types a code.
+    Code(LoginAsk),
+    /// Somebody who runs the AWS CLI.
+    Console(LoginConsole),
+}
+
+impl Flight {
+    fn new(stage: Stage, waiter: UnboundedSender<LoginNews>, task: Option<AbortHandle>) -> Self {
+        Self { stage, waiters: vec![waiter], task, refusals: 0, name: None, witness: None }
+    }
+
+    /// Tells those whom the stage concerns.
+    fn tell(&self, key: &SessionKey) {
+        let concerned = match self.stage {
+            Stage::Busy => 0,
+            Stage::Open(_) => self.waiters.len(),
+            Stage::Code(_) | Stage::Console(_) => 1,
+        };
+        for waiter in self.waiters.iter().take(concerned) {
+            if let Some(news) = self.news(key) {
+                let _hung_up = waiter.send(news);
+            }
+        }
+    }
+
+    fn news(&self, key: &SessionKey) -> Option<LoginNews> {
+        match &self.stage {
+            Stage::Busy => None,
+            Stage::Open(open) => Some(LoginNews::Open(open.clone())),
+            Stage::Code(ask) => {
+                let wanted = CodeWanted { key: key.clone(), ask: ask.clone() };
+                Some(LoginNews::Code(Box::new(wanted)))
+            }
+            Stage::Console(console) => Some(LoginNews::Console(console.clone())),
+        }
+    }
+}
+
+impl Logins {
+    /// Returns whether somebody is logging in there.
+    pub(super) fn is_in_flight(&self, key: &SessionKey) -> bool {
+        self.flights.contains_key(key)
+    }
+
+    /// Tells those who wait what the person must open.
+    pub(super) fn opened(&mut self, key: &SessionKey, open: LoginOpen) {
+        self.go_on(key, Stage::Open(open));
+    }
+
+    fn go_on(&mut self, key: &SessionKey, stage: Stage) {
+        if let Some(flight) = self.flights.get_mut(key) {
+            flight.stage = stage;
+            flight.tell(key);
+        }
+    }
+
+    /// Takes somebody into a login that is under way. Returns them where none is.
+    fn join(
+        &mut self,
+        key: &SessionKey,
+        news: UnboundedSender<LoginNews>,
+    ) -> Option<UnboundedSender<LoginNews>> {
+        let Some(flight) = self.flights.get_mut(key) else { return Some(news) };
+        if let Stage::Open(open) = &flight.stage {
+            let _hung_up = news.send(LoginNews::Open(open.clone()));
+        }
+        flight.waiters.push(news);
+        None
+    }
+
+    fn over(&mut self, key: &SessionKey, result: &Result<LoginDone, Report>) {
+        let Some(flight) = self.flights.remove(key) else { return };
+        if let Some(task) = flight.task {
+            task.abort();
+        }
+        for waiter in flight.waiters {
+            let _hung_up = waiter.send(LoginNews::Over(result.clone()));
+        }
+    }
+
+    /// Ends the logins that nobody waits for any more, and asks the next one where whoever was
+    /// asked has gone.
+    pub(super) fn sweep(&mut self) {
+        self.flights.retain(|key, flight| {
+            let was_asked = flight.waiters.first().is_some_and(|first| !first.is_closed());
+            flight.waiters.retain(|waiter| !waiter.is_closed());
+            if flight.waiters.is_empty() {
+                tracing::info!(login = %key, "login given up: nobody waits for it");
+                if let Some(task) = &flight.task {
+                    task.abort();
+                }
+            } else if !was_asked && matches!(flight.stage, Stage::Code(_) | Stage::Console(_)) {
+                flight.tell(key);
+            }
+            !flight.waiters.is_empty()
+        });
+    }
+
+    /// Remembers a token that AWS refused, so that its file is not believed again.
+    pub(super) fn note_refused(&mut self, key: &LoginKey, token: &SsoToken) {
+        self.refused.insert(key.clone(), token.access_token.clone());
+    }
+
+    /// Returns whether AWS has refused this token.
+    pub(super) fn was_refused(&self, key: &LoginKey, token: &SsoToken) -> bool {
+        self.refused.get(key) == Some(&token.access_token)
+    }
+}
+
+impl Agent {
+    pub(super) fn begin_login(&mut self, params: &LoginParams, news: UnboundedSender<LoginNews>) {
+        let root = match self.root_for(params.name.as_deref()) {
+            Ok(root) => root,
+            Err(report) => {
+                let _hung_up = news.send(LoginNews::Over(Err(report)));
+                return;
+            }
+        };
+        self.session(&root);
+        let Some(news) = self.logins.join(&root.key, news) else {
+            if let Some(code) = &params.mfa_code {
+                self.try_code(&root.key, code.expose());
+            }
+            return;
+        };
+        if !params.force && self.can_renew_first(&root.key) {
+            // Perhaps nobody is needed: one refresh tells.
+            self.logins.asked.push((root.key.clone(), params.clone(), news));
+            self.begin_refresh(&root.key);
+            return;
+        }
+        self.log_in(params, &root, news);
+    }
+
+    /// Goes on with the logins that waited for a refresh.
+    pub(super) fn resume_logins(&mut self, key: &SessionKey) {
+        let all = std::mem::take(&mut self.logins.asked);
+        let (now, later) = all.into_iter().partition(|(root, _, _)| root == key);
+        self.logins.asked = later;
+        for (key, params, news) in Vec::from_iter::<Vec<_>>(now) {
+            if let Some(root) = self.sessions.get(&key).map(|session| session.spec.clone()) {
+                self.log_in(&params, &root, news);
+            }
+        }
+    }
+
+    fn log_in(&mut self, params: &LoginParams, root: &Spec, news: UnboundedSender<LoginNews>) {
+        let Some(news) = self.logins.join(&root.key, news) else { return };
+        if !params.force && self.is_login_good(&root.key) {
+            let done = self.login_done(root, true);
+            let _hung_up = news.send(LoginNews::Over(Ok(done)));
+            return;
+        }
+        tracing::info!(login = %root.key, "login begins");
+        match &root.recipe {
+            Recipe::Login(login) => {
+                let ended = match self.vault.get(&root.key) {
+                    Some(Held::Token(token)) if params.force => Some(token.access_token.clone()),
+                    _ => None,
+                };
+                if params.force {
+                    self.person_unknown(&login.key);
+                    self.memory.forget_session(&login.key);
+                }
+                let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
+                let work = Work { world, mailbox, login: login.clone(), ended };
+                let flow = params.flow;
+                let task = self.workers.spawn(async move { work.run(flow).await });
+                let mut flight = Flight::new(Stage::Busy, news, Some(task));
+                flight.name.clone_from(&params.name);
+                self.logins.flights.insert(root.key.clone(), flight);
+            }
+            Recipe::Console(login) => {
+                let profile = login.profile.to_string();
+                let flight = Flight::new(Stage::Console(LoginConsole { profile }), news, None);
+                flight.tell(&root.key);
+                self.logins.flights.insert(root.key.clone(), flight);
+            }
+            _ => self.begin_code_login(params, root, news),
+        }
+    }
+
+    /// Returns the root session that a profile, cluster, sso-session or nothing means.
+    pub(super) fn root_for(&self, name: Option<&str>) -> Result<Spec, Report> {
+        let Some(name) = name else { return self.only_root() };
+        if let Some(root) = self.known.root_named(name) {
+            return Ok(root.clone());
+        }
+        let profile = match self.clusters.get(name) {
+            Ok(cluster) => cluster.profile.clone(),
+            Err(_) if self.known.profile(name).is_some() => name.to_owned(),
+            Err(_) => return Err(self.unknown(name)),
+        };
+        let root = self.known.chain(&profile)?.specs().into_iter().next();
+        root.filter(Spec::is_root).ok_or_else(|| {
+            Report::new(
+                Code::Misconfigured,
+                format!("profile `{}` needs no login", printable(&profile)),
+                format!(
+                    "`eksd explain {}` shows where its credentials come from",
+                    printable(&profile)
+                ),
+            )
+        })
+    }
+
+    fn only_root(&self) -> Result<Spec, Report> {
+        // A device with a command that prints codes needs nobody.
+        let all: Vec<&Spec> = self.known.roots().filter(|root| root.wants_person()).collect();
+        let needed: Vec<&Spec> =
+            all.iter().copied().filter(|root| !self.is_login_good(&root.key)).collect();
+        match (all.as_slice(), needed.as_slice()) {
+            ([only], _) | (_, [only]) => Ok((*only).clone()),
+            ([], _) => Err(Report::new(
+                Code::Misconfigured,
+                "no profile needs a login",
+                "run `aws configure sso`, or add an [sso-session] section to the AWS config",
+            )),
+            _ => {
+                let names: Vec<String> =
+                    all.iter().map(|root| format!("`{}`", printable(&root.login_name()))).collect();
+                Err(Report::new(
+                    Code::Usage,
+                    "there are several sessions to log in to",
+                    format!("name one: `eksd login NAME` with one of {}", names.join(", ")),
+                ))
+            }
+        }
+    }
+
+    /// Returns whether what is held has ended but may be renewed without a person, or can be begun
+    /// without one.
+    fn can_renew_first(&self, key: &SessionKey) -> bool {
+        let session = self.sessions.get(key);
+        session.is_some_and(|session| {
+            !session.is_good(self.now())
+                && (session.held.is_some() || !session.spec.wants_person())
+                && session.renewable
+                && matches!(
+                    session.activity,
+                    Activity::Idle | Activity::Refreshing | Activity::BackingOff { .. }
+                )
+        })
+    }
+
+    /// Returns whether a login now would be for nothing: the session lives, and not near its end.
+    fn is_login_good(&self, key: &SessionKey) -> bool {
+        let now = self.now();
+        let Some(session) = self.sessions.get(key) else { return false };
+        let lives = session.is_good(now)
+            && !matches!(session.activity, Activity::WaitingForPerson | Activity::Refused { .. });
+        let end = status::end_of(session, self, now);
+        let warn_from = end.ends_at.and_then(|at| at.checked_sub(self.policy.first_notice()).ok());
+        lives && warn_from.is_none_or(|from| now < from)
+    }
+
+    fn login_done(&self, root: &Spec, already: bool) -> LoginDone {
+        let session = self.sessions.get(&root.key);
+        let end =
+            session.map_or(RootEnd::UNKNOWN, |session| status::end_of(session, self, self.now()));
+        LoginDone {
+            session: match &root.key {
+                SessionKey::Login(login) => login.to_string(),
+                _ => {
+                    root.device().map_or_else(|| root.login_name(), |device| device.serial.clone())
+                }
+            },
+            already,
+            good_until: end.ends_at.map(rfc3339),
+            confidence: end.confidence.into(),
+            person: root.key.as_login().and_then(|login| self.memory.person.get(login)).cloned(),
+            was_person: None,
+        }
+    }
+
+    pub(super) fn end_login(&mut self, key: &SessionKey, result: Result<Fresh, Report>) {
+        let fresh = match result {
+            Ok(fresh) => fresh,
+            Err(report) => {
+                tracing::warn!(login = %key, what = report.what, "login failed");
+                return self.logins.over(key, &Err(report));
+            }
+        };
+        let Some(root) = self.sessions.get(key).map(|session| session.spec.clone()) else { return };
+        // A login is a use: what it brought is kept alive from now on.
+        let until = self.now().checked_add(self.policy.keep_warm);
+        self.warm(std::slice::from_ref(&root), until.unwrap_or(Timestamp::MAX));
+        self.forget_flight(key);
+        if let SessionKey::Login(login) = key {
+            self.person_unknown(login);
+            self.memory.saw_login(login, self.now());
+            self.scribe.keep_state(&self.memory);
+        }
+        self.hold(key, fresh);
+        self.keep_session(key);
+        self.revive_under(key);
+        let flight = self.logins.flights.get_mut(key);
+        let name = flight.and_then(|flight| {
+            flight.task = None;
+            flight.stage = Stage::Busy;
+            flight.name.clone()
+        });
+        if key.as_login().is_some()
+            && let Some(witness) = self.identify(key, name.as_deref())
+            && let Some(flight) = self.logins.flights.get_mut(key)
+        {
+            flight.witness = Some(witness);
+            return;
+        }
+        let done = self.login_done(&root, false);
+        self.logins.over(key, &Ok(done));
+    }
+
+    /// The role that would have told who logged in cannot be had.
+    pub(super) fn witness_failed(&mut self, role: &SessionKey) {
+        let waiting = self.logins.flights.iter();
+        let waiting = waiting.filter(|(_, flight)| flight.witness.as_ref() == Some(role));
+        for key in waiting.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.login_identified(&key, None, None);
+        }
+    }
+
+    /// Ends a login that waited for the answer who it was.
+    pub(super) fn login_identified(
+        &mut self,
+        key: &SessionKey,
+        person: Option<String>,
+        earlier: Option<String>,
+    ) {
+        let Some(root) = self.sessions.get(key).map(|session| session.spec.clone()) else { return };
+        if self.logins.flights.get(key).is_some_and(|flight| flight.witness.is_some()) {
+            let was_person = earlier.filter(|earlier| person.as_ref() != Some(earlier));
+            let was_person = was_person.filter(|_| person.is_some());
+            let done = LoginDone { person, was_person, ..self.login_done(&root, false) };
+            self.logins.over(key, &Ok(done));
+        }
+    }
+
+    /// The session is gone from the files: there is nothing left to log in to.
+    pub(super) fn login_gone(&mut self, key: &SessionKey) {
+        let what = format!("{} is gone from the AWS config", printable(&key.title()));
+        let report =
+            Report::new(Code::LoginFailed, what, "`eksd status --all` lists what there is");
+        self.logins.over(key, &Err(report));
+    }
+
+    /// A session came to be good without the login that waits for it: another tool logged in.
+    pub(super) fn login_overtaken(&mut self, key: &SessionKey) {
+        let Some(root) = self.sessions.get(key).map(|session| session.spec.clone()) else { return };
+        let done = self.login_done(&root, false);
+        self.logins.over(key, &Ok(done));
+    }
+}

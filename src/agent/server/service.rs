@@ -1,0 +1,188 @@
+//! What a peer can ask for, one method a request.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use crate::{
+    agent::{
+        answers::{rfc3339, wire_credentials},
+        clusters::Errand,
+        endpoint::{self, Caller},
+        ensure,
+        event::{Ask, Event, Mailbox, Patience, Reply, Signer},
+        refresh::blocking,
+    },
+    aws::eks_token,
+    ipc::wire::{
+        ClusterAddParams, ClusterName, ClusterStatus, ClusterSyncParams, CredentialsParams, Empty,
+        EndpointOpen, EnsureAnswer, EnsureParams, Explanation, LogoutDone, LogoutParams, Mirror,
+        NameParams, ProfileParams, ResolveParams, Resolved, StatusAnswer, StatusParams, SyncDone,
+        TokenParams, UseParams, Whoami, WireCredentials, WireToken,
+    },
+    model::token,
+    report::{Code, Report},
+    store::mirror,
+    world::World,
+};
+
+/// How long a question for credentials waits for AWS; SDKs give a `credential_process` some 20 s,
+/// people at a prompt less.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a caller with a person at its terminal waits for a login that is under way.
+const LOGIN_PATIENCE: Duration = Duration::from_mins(2);
+
+/// A token is good for 15 minutes from the time it names.
+const MOST_SKEW: Duration = Duration::from_mins(15);
+
+/// Asks, waits as long as a caller can be kept waiting, and then takes the best there is.
+pub(in crate::agent) async fn with_patience<T>(
+    mailbox: &Mailbox,
+    event: impl Fn(Patience, Reply<T>) -> Event,
+) -> Result<T, Report> {
+    match timeout(PATIENCE, mailbox.ask(|reply| event(Patience::Some, reply))).await {
+        Ok(answer) => answer,
+        Err(_) => mailbox.ask(|reply| event(Patience::None, reply)).await,
+    }
+}
+
+/// Answers for one peer.
+pub(super) struct Service {
+    pub(super) world: Arc<World>,
+    pub(super) mailbox: Mailbox,
+    /// Who the peer is, where that is known.
+    pub(super) caller: Option<Caller>,
+}
+
+impl Service {
+    pub(super) async fn status(&self, params: StatusParams) -> Result<StatusAnswer, Report> {
+        self.mailbox.ask(|reply| Event::Status { params, reply }).await
+    }
+
+    pub(super) async fn logout(&self, params: LogoutParams) -> Result<LogoutDone, Report> {
+        self.mailbox.ask(|reply| Event::Logout { params, reply }).await
+    }
+
+    pub(super) async fn resolve(&self, params: ResolveParams) -> Result<Resolved, Report> {
+        self.mailbox.ask(|reply| Event::Resolve { name: params.name, reply }).await
+    }
+
+    pub(super) async fn note_use(&self, params: UseParams) -> Result<Empty, Report> {
+        self.mailbox.ask(|reply| Event::Use { params, reply }).await
+    }
+
+    pub(super) async fn explain(&self, params: NameParams) -> Result<Explanation, Report> {
+        self.mailbox.ask(|reply| Event::Explain { name: params.name, reply }).await
+    }
+
+    pub(super) async fn ensure(&self, params: EnsureParams) -> Result<EnsureAnswer, Report> {
+        ensure::ensure(&self.mailbox, &self.world, params).await
+    }
+
+    pub(super) async fn whoami(&self, params: NameParams) -> Result<Whoami, Report> {
+        ensure::whoami(&self.mailbox, &self.world, params.name).await
+    }
+
+    pub(super) async fn credentials(
+        &self,
+        params: CredentialsParams,
+    ) -> Result<WireCredentials, Report> {
+        let mut answer = with_patience(&self.mailbox, |patience, reply| Event::Credentials {
+            ask: Ask::new(&params.profile, patience),
+            reply,
+        })
+        .await;
+        let needs_person = answer
+            .as_ref()
+            .is_err_and(|report| matches!(report.code, Code::NeedsLogin | Code::NeedsMfa));
+        if needs_person && params.waits_for_login {
+            // Somebody may be logging in right now.
+            let ask = Ask::new(&params.profile, Patience::Login);
+            let waiting = self.mailbox.ask(|reply| Event::Credentials { ask, reply });
+            answer = timeout(LOGIN_PATIENCE, waiting).await.unwrap_or(answer);
+        }
+        answer.as_ref().map(wire_credentials).map_err(Clone::clone)
+    }
+
+    pub(super) async fn token(&self, params: TokenParams) -> Result<WireToken, Report> {
+        let signer = with_patience(&self.mailbox, |patience, reply| Event::Signer {
+            params: params.clone(),
+            patience,
+            reply,
+        });
+        self.mint(&signer.await?)
+    }
+
+    fn mint(&self, signer: &Signer) -> Result<WireToken, Report> {
+        let aws = &self.world.aws;
+        if let Some(ahead) = aws.ahead().filter(|ahead| MOST_SKEW < ahead.unsigned_abs()) {
+            let side = if ahead.is_positive() { "ahead of" } else { "behind" };
+            let what = format!(
+                "this machine's clock is {} s {side} AWS's: the cluster would refuse every token",
+                ahead.unsigned_abs().as_secs()
+            );
+            return Err(Report::new(Code::Misconfigured, what, "set the clock, then try again"));
+        }
+        let minted = aws
+            .sts_endpoint(&signer.reach)
+            .and_then(|sts| {
+                let now = aws.signing_time();
+                eks_token::mint(&signer.credentials, &signer.cluster_id, &sts, now)
+            })
+            .map_err(|error| error.report(&signer.cluster_id))?;
+        // Signed by AWS's clock; whoever compares the end has only this machine's.
+        let end = token::ask_again_at(minted.signed_at, signer.credentials.expires_at);
+        let lifetime = end.duration_since(minted.signed_at);
+        let expires_at = self.world.clock.now().checked_add(lifetime).unwrap_or(end);
+        Ok(WireToken { token: minted.token.expose().to_owned(), expires_at: rfc3339(expires_at) })
+    }
+
+    /// Opens the endpoint for as long as the peer's process lives.
+    pub(super) async fn open_endpoint(
+        &self,
+        params: ProfileParams,
+    ) -> Result<EndpointOpen, Report> {
+        match &self.caller {
+            Some(caller) => caller.open(&params.profile).await,
+            None => Err(endpoint::only_in_background()),
+        }
+    }
+
+    /// Makes sure that the mirror config is there and true.
+    pub(super) async fn mirror(&self) -> Result<Mirror, Report> {
+        let world = self.world.clone();
+        let refresh = move || mirror::refresh(&world.paths, &world.command);
+        let mirror = blocking(refresh).await.map_err(|trouble| trouble.report)??;
+        Ok(Mirror {
+            config: mirror.config.display().to_string(),
+            credentials: mirror.credentials.display().to_string(),
+        })
+    }
+
+    pub(super) async fn add_cluster(
+        &self,
+        params: ClusterAddParams,
+    ) -> Result<ClusterStatus, Report> {
+        let errand = self.mailbox.ask(|reply| Event::ClusterAdd { params, reply }).await?;
+        errand.run(&self.world, &self.mailbox).await.map(|(status, _)| status)
+    }
+
+    pub(super) async fn remove_cluster(&self, params: ClusterName) -> Result<Empty, Report> {
+        self.mailbox.ask(|reply| Event::ClusterRemove { alias: params.alias, reply }).await
+    }
+
+    pub(super) async fn sync_clusters(
+        &self,
+        params: ClusterSyncParams,
+    ) -> Result<SyncDone, Report> {
+        let alias = params.alias;
+        let errands: Vec<Errand> =
+            self.mailbox.ask(|reply| Event::ClusterErrands { alias, reply }).await?;
+        let mut clusters = Vec::new();
+        for errand in errands {
+            clusters.push(errand.row(&self.world, &self.mailbox).await);
+        }
+        Ok(SyncDone { clusters })
+    }
+}

@@ -1,0 +1,188 @@
+//! A helper's complaints, fit to be shown.
+//!
+//! Helpers write secrets to standard error: their own debug output, a request that was refused, the
+//! JSON that belonged on the other stream. What is left out here is more than that rather than less.
+
+use crate::model::text::printable_sentence;
+
+/// What is shown; the end of it, where a program says at last what is wrong.
+const LONGEST: usize = 400;
+
+/// From this length on, what has digits, or both cases and the signs of base64, is a key or a token: an
+/// access key id has 20 characters, a secret access key 40. Some paths look like that, and go as well.
+const LONG_RUN: usize = 20;
+
+/// Shorter ones are, where letters of both cases and digits are mixed.
+const MIXED_RUN: usize = 12;
+
+/// Letters of both cases alone: the names of Java's and Python's exceptions are shorter.
+const LETTERS_RUN: usize = 40;
+
+/// A code of an MFA device.
+const CODE_DIGITS: usize = 6;
+
+/// What follows one of these, with a `:` or `=` or blank between, is a secret, however short.
+const NAMES: [&str; 9] = [
+    "secret",
+    "token",
+    "password",
+    "passwd",
+    "passphrase",
+    "authorization",
+    "bearer",
+    "accesskey",
+    "access_key",
+];
+
+/// Returns the text on one line, without what looks like a secret and without control characters.
+pub(super) fn redacted(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut clear = String::new();
+    let mut after_name = false;
+    for word in text.split_whitespace() {
+        if !clear.is_empty() {
+            clear.push(' ');
+        }
+        let (shown, is_name) = redacted_word(word, after_name);
+        clear.push_str(&shown);
+        after_name = is_name;
+    }
+    let length = clear.chars().count();
+    let end: String = match length.checked_sub(LONGEST) {
+        Some(over) if 0 < over => format!("…{}", clear.chars().skip(over).collect::<String>()),
+        _ => clear,
+    };
+    printable_sentence(&end)
+}
+
+/// Returns a word without its secrets, and whether the next word is one: this one ends in the name of
+/// a secret and a sign that its value follows.
+fn redacted_word(word: &str, after_name: bool) -> (String, bool) {
+    let lower = word.to_ascii_lowercase();
+    // A sign between name and value that stands alone, or a scheme before the token itself.
+    if after_name && word.chars().all(|c| "=:\"'".contains(c)) {
+        return (word.to_owned(), true);
+    }
+    if after_name && ["bearer", "basic", "dpop"].contains(&lower.trim_matches(['"', '\''])) {
+        return (word.to_owned(), true);
+    }
+    if after_name {
+        return ("***".to_owned(), false);
+    }
+    let named = NAMES.iter().filter_map(|name| lower.find(name).map(|at| at + name.len())).min();
+    if let Some(end) = named
+        && let Some(sign) = lower[end..].find([':', '=']).map(|at| end + at + 1)
+    {
+        let shown = &word[..sign];
+        let is_all = word[sign..].chars().all(|c| "\"',".contains(c));
+        return if is_all { (shown.to_owned(), true) } else { (format!("{shown}***"), false) };
+    }
+    let bare = lower.trim_matches(['"', '\'']);
+    let follows = bare == "bearer" || is_key(bare);
+    (without_runs(&without_user(word)), follows)
+}
+
+/// The name of a secret with an underscore or a dash in it is an option or a variable, not a word of a
+/// sentence.
+fn is_key(word: &str) -> bool {
+    NAMES.iter().any(|name| word.ends_with(name)) && word.contains(['_', '-'])
+}
+
+/// Takes user and password out of a URL.
+fn without_user(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
+    let host_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..host_end].rfind('@') {
+        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+        None => word.to_owned(),
+    }
+}
+
+fn without_runs(word: &str) -> String {
+    let mut clear = String::with_capacity(word.len());
+    let mut run = String::new();
+    for c in word.chars() {
+        if is_run_char(c) {
+            run.push(c);
+            continue;
+        }
+        push_run(&mut clear, &run);
+        run.clear();
+        clear.push(c);
+    }
+    push_run(&mut clear, &run);
+    clear
+}
+
+fn push_run(clear: &mut String, run: &str) {
+    clear.push_str(if is_secret(run) { "***" } else { run });
+}
+
+fn is_secret(run: &str) -> bool {
+    let has = |is: fn(u8) -> bool| run.bytes().any(is);
+    let has_cases = has(|b| b.is_ascii_lowercase()) && has(|b| b.is_ascii_uppercase());
+    let has_digits = has(|b| b.is_ascii_digit());
+    let has_signs = has(|b| matches!(b, b'+' | b'/' | b'=' | b'%' | b'~'));
+    (LONG_RUN <= run.len() && (has_digits || (has_cases && has_signs)))
+        || (MIXED_RUN <= run.len() && has_cases && has_digits)
+        || (LETTERS_RUN <= run.len() && has_cases)
+        || (run.len() == CODE_DIGITS && run.bytes().all(|b| b.is_ascii_digit()))
+        || ["AKIA", "ASIA"].iter().any(|prefix| run.contains(prefix))
+}
+
+fn is_run_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-' | '%' | '~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_secret_is_gone() {
+        for (text, expected) in [
+            ("no such vault item", "no such vault item"),
+            ("key AKIAIOSFODNN7EXAMPLE refused", "key *** refused"),
+            ("short ASIA12", "short ***"),
+            ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "***"),
+            (
+                "{\"SecretAccessKey\": \"hunter2\", \"Version\": 1}",
+                "{\"SecretAccessKey\": *** \"Version\": 1}",
+            ),
+            ("aws_secret_access_key=hunter2", "aws_secret_access_key=***"),
+            ("aws_secret_access_key = hunter2 x", "aws_secret_access_key = *** x"),
+            ("Password:hunter2", "Password:***"),
+            ("Authorization: Bearer hunter2", "Authorization: Bearer ***"),
+            ("bearer hunter2", "bearer ***"),
+            ("--session-token hunter2", "--session-token ***"),
+            ("https://ann:hunter2@proxy.example:3128/x", "https://***@proxy.example:3128/x"),
+            ("eyJhbGciOiJFUzI1NiJ9.eyJqdGki.c2lnbmF0dXJl", "***.eyJqdGki.***"),
+            ("code 123456 was used", "code *** was used"),
+            ("0123456789abcdef0123456789abcdef", "***"),
+            ("the token has expired", "the token has expired"),
+            (
+                "{\"SecretAccessKey\":\"hunter2\",\"SessionToken\":\"x\"}",
+                "{\"SecretAccessKey\":***",
+            ),
+            (
+                "UnauthorizedSSOTokenError in /usr/local/bin/get-keys",
+                "UnauthorizedSSOTokenError in /usr/local/bin/get-keys",
+            ),
+            ("arn:aws:iam::111122223333:role/dev", "arn:aws:iam::111122223333:role/dev"),
+            ("abcdefghijKLMNOPQRSTabcdefghijKLMNOPQRST", "***"),
+            ("a\u{1b}[31mred\n\nand more", "a?[31mred and more"),
+        ] {
+            assert_eq!(redacted(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_end_is_shown_and_it_is_short() {
+        let text = format!("{}the cause", "trace ".repeat(500));
+        let shown = redacted(text.as_bytes());
+        assert!(shown.starts_with('…') && shown.ends_with("the cause"), "{shown}");
+        assert_eq!(shown.chars().count(), LONGEST + 1);
+        assert_eq!(redacted(b"\xff\xfe bad"), "\u{fffd}\u{fffd} bad");
+        assert_eq!(redacted(b""), "");
+    }
+}
