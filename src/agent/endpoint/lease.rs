@@ -204,7 +204,7 @@ mod tests {
         assert!(!ended.is_finished());
         child.kill().unwrap();
         // Before anybody has asked for its exit code.
-        ended.await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap().unwrap();
         child.wait().unwrap();
         assert!(Watch::begin(pid).is_err(), "there is no such process any more");
     }
@@ -217,6 +217,6 @@ mod tests {
         assert!(!ended.is_finished());
         child.kill().unwrap();
         child.wait().unwrap();
-        ended.await.unwrap();
+        tokio::time::timeout(2 * LOOK_EVERY, ended).await.unwrap().unwrap();
     }
 }

@@ -27,12 +27,9 @@ impl Digest {
 /// Why a request is not served. For the log: the answer is the same for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    /// Not HTTP.
-    #[error("it is not a request of HTTP/1.1")]
+    /// Not HTTP, or longer than a request of an SDK.
+    #[error("it is not a request of HTTP/1.1, or a long one")]
     Malformed,
-    /// The head is longer than one of an SDK.
-    #[error("its head is too long")]
-    TooLong,
     /// Something other than GET.
     #[error("its method is not GET")]
     Method,

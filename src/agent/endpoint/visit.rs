@@ -67,9 +67,6 @@ async fn head_of(stream: &mut TcpStream) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 async fn profile_of(head: &[u8], host: &str, endpoint: &Endpoint) -> Result<ProfileName, Refusal> {
-    if head.len() == LONGEST_HEAD {
-        return Err(Refusal::TooLong);
-    }
     let digest = request::judge(head, host)?;
     let (reply, answer) = oneshot::channel();
     endpoint.order(Order::Show { digest, visit: tokio::task::id(), reply });
