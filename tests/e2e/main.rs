@@ -20,6 +20,7 @@ mod intruders;
 #[cfg(target_os = "linux")]
 mod keyrings;
 mod kills;
+mod long_run;
 mod main_job;
 mod mfa;
 mod mirror;
