@@ -26,6 +26,7 @@ mod mfa;
 mod mirror;
 mod notices;
 mod place;
+mod races;
 mod ran;
 mod secrets;
 mod shells;

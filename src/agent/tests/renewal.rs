@@ -226,3 +226,19 @@ async fn nonsense_from_the_network_is_no_refusal() {
         bench.until_phase("dev", Phase::Fresh).await;
     }
 }
+
+#[tokio::test]
+async fn other_tools_never_find_a_token_that_they_would_renew() {
+    // The AWS CLI, botocore and the SDKs renew a token with less than fifteen minutes left: while eksd
+    // is earlier, no two programs use one refresh token.
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    for _ in 0..80 {
+        bench.credentials("dev").await.unwrap();
+        bench.pass(minutes(5)).await;
+        let ends: jiff::Timestamp =
+            bench.token_json()["expiresAt"].as_str().unwrap().parse().unwrap();
+        let left = ends.duration_since(bench.world().clock.now());
+        assert!(jiff::SignedDuration::from_mins(15) < left, "{left:?} left");
+    }
+}
