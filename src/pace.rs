@@ -16,11 +16,41 @@ const BURST: u32 = 10;
 /// The time between two calls after a burst: ten a second.
 const GAP: Duration = Duration::from_millis(100);
 
+/// However often AWS asks to slow down, one call in this time may go out.
+const LONGEST_GAP: Duration = Duration::from_millis(1600);
+
+/// Without another such answer the pace doubles again after this time.
+const EASED_FOR: Duration = Duration::from_mins(1);
+
 /// A token bucket, counted in instants: the generic cell rate algorithm (ITU-T I.371).
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// When the bucket will be full again.
-    full_at: Mutex<Option<Instant>>,
+    bucket: Mutex<Bucket>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// When it will be full again.
+    full_at: Option<Instant>,
+    /// The time between two calls now.
+    gap: Duration,
+    /// When the gap was changed last.
+    changed_at: Option<Instant>,
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self { full_at: None, gap: GAP, changed_at: None }
+    }
+}
+
+impl Bucket {
+    fn recover(&mut self, now: Instant) {
+        while let Some(at) = self.changed_at.filter(|at| *at + EASED_FOR <= now) {
+            self.gap = (self.gap / 2).max(GAP);
+            self.changed_at = (GAP < self.gap).then(|| at + EASED_FOR);
+        }
+    }
 }
 
 impl Pace {
@@ -28,14 +58,28 @@ impl Pace {
     pub async fn wait(&self) {
         let now = Instant::now();
         let turn = {
-            let mut full_at = self.full_at.lock().await;
-            let full = full_at.unwrap_or(now).max(now) + GAP;
-            *full_at = Some(full);
-            full.checked_sub(GAP * BURST).unwrap_or(now)
+            let mut bucket = self.bucket.lock().await;
+            bucket.recover(now);
+            let gap = bucket.gap;
+            let full = bucket.full_at.unwrap_or(now).max(now) + gap;
+            bucket.full_at = Some(full);
+            full.checked_sub(gap * BURST).unwrap_or(now)
         };
         if now < turn {
             sleep_until(turn).await;
         }
+    }
+
+    /// AWS asked to slow down: from now on half as many calls go out, for a while.
+    pub async fn ease(&self) {
+        let now = Instant::now();
+        let mut bucket = self.bucket.lock().await;
+        bucket.recover(now);
+        bucket.gap = (bucket.gap * 2).min(LONGEST_GAP);
+        bucket.changed_at = Some(now);
+        // No burst either.
+        let full = now + bucket.gap * BURST;
+        bucket.full_at = Some(bucket.full_at.map_or(full, |at| at.max(full)));
     }
 }
 
@@ -62,5 +106,27 @@ mod tests {
             pace.wait().await;
         }
         assert_eq!(rested.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_as_fast_after_each_complaint_and_fast_again_in_the_end() {
+        let pace = Pace::default();
+        let took = async |calls: u32| {
+            let start = Instant::now();
+            for _ in 0..calls {
+                pace.wait().await;
+            }
+            start.elapsed().as_millis()
+        };
+        pace.ease().await;
+        assert!((1990..=2210).contains(&took(10).await));
+        for _ in 0..9 {
+            pace.ease().await;
+        }
+        assert!((7900..=8100).contains(&took(5).await));
+        // Four halvings, a minute each.
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        assert_eq!(took(10).await, 0);
+        assert!((1990..=2010).contains(&took(20).await));
     }
 }

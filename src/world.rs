@@ -156,8 +156,12 @@ fn surroundings(env: &Env) -> Surroundings {
     }
 }
 
-/// Returns where containers get their credentials, if the environment says so.
+/// Returns where containers get their credentials, if the environment says so. Below `eksd exec --server`
+/// that is eksd itself, and nobody serves himself.
 fn container_source(env: &Env) -> Option<ContainerSource> {
+    if env.eksd_exec.is_some() {
+        return None;
+    }
     ContainerSource::new(
         env.aws_container_credentials_relative_uri.as_ref(),
         env.aws_container_credentials_full_uri.as_ref(),

@@ -1,6 +1,6 @@
 //! Everything that can happen to the agent, as one closed enum, and the mailbox it arrives in.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -177,8 +177,8 @@ pub(super) enum Event {
     Identified(Identified),
     /// The key store answered.
     StoreAnswered { key: SessionKey, answer: Answer },
-    /// The mirror config was written, or could not be.
-    MirrorWritten(Result<(), Report>),
+    /// The mirror config was written, or could not be. What a tool had written there is kept in a file.
+    MirrorWritten(Result<Option<PathBuf>, Report>),
     /// A login is over.
     LoginEnded { key: SessionKey, result: Result<Fresh, Report> },
     /// Somebody who waited for a login hung up.

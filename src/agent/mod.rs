@@ -19,6 +19,7 @@ mod known;
 pub mod lifecycle;
 mod login;
 mod logout;
+mod mirrored;
 mod owner;
 mod person;
 mod prompts;

@@ -27,7 +27,6 @@ use super::{
     flights::Flight,
     known::Known,
     login::Logins,
-    refresh::blocking,
     scribe::{PromptLine, Scribe},
     watcher::{self, Watches},
 };
@@ -43,7 +42,7 @@ use crate::{
         status::{self, LoginFacts, Seen},
     },
     report::{Code, Report},
-    store::{mirror, state::State},
+    store::state::State,
     world::World,
 };
 
@@ -241,7 +240,7 @@ impl Agent {
                 | Event::Resolve { .. }
                 | Event::Ends { .. }
                 | Event::Explain { .. }
-                | Event::MirrorWritten(Ok(()))
+                | Event::MirrorWritten(Ok(None))
         );
         match event {
             Event::Credentials { ask, reply } => self.ask_credentials(&ask, reply),
@@ -270,12 +269,7 @@ impl Agent {
             Event::CodeTried(tried) => self.code_tried(*tried),
             Event::Identified(identified) => self.identified(identified),
             Event::StoreAnswered { key, answer } => self.store_answered(&key, answer),
-            Event::MirrorWritten(result) => {
-                match result {
-                    Ok(()) => self.reports.remove("mirror"),
-                    Err(report) => self.reports.insert("mirror".to_owned(), report),
-                };
-            }
+            Event::MirrorWritten(result) => self.mirror_written(result),
             Event::LoginEnded { key, result } => self.end_login(&key, result),
             Event::LoginLeft => self.logins.sweep(),
             Event::Logout { params, reply } => self.logout(&params, reply),
@@ -459,27 +453,6 @@ impl Agent {
             self.session(spec);
         }
         self.look_for_kept();
-    }
-
-    /// Once somebody uses the mirror config, it follows the files.
-    fn follow_with_mirror(&mut self) {
-        if !self.world.is_daemon() {
-            return;
-        }
-        let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
-        self.workers.spawn(async move {
-            let refresh = move || {
-                let is_used = mirror::Mirror::at(&world.paths).config.exists();
-                if is_used {
-                    mirror::refresh(&world.paths, &world.command).map(|_| ())
-                } else {
-                    Ok(())
-                }
-            };
-            if let Ok(written) = blocking(refresh).await {
-                mailbox.send(Event::MirrorWritten(written.map_err(Report::from)));
-            }
-        });
     }
 
     /// Profiles used shortly before the agent started are warm from the start.

@@ -179,6 +179,14 @@ impl Job {
 
     /// Does it.
     pub(super) async fn run(self, world: &Arc<World>) -> Result<Fresh, Trouble> {
+        let result = self.call(world).await;
+        if result.as_ref().is_err_and(|trouble| trouble.report.code == Code::Throttled) {
+            world.pace.ease().await;
+        }
+        result
+    }
+
+    async fn call(self, world: &Arc<World>) -> Result<Fresh, Trouble> {
         if !matches!(self, Self::Process(_) | Self::Machine(_)) {
             world.pace.wait().await;
         }
@@ -317,10 +325,15 @@ fn code_trouble(error: &AwsError, profile: &ProfileName, is_printed: bool) -> Tr
     found
 }
 
+/// How long a service that throttles and names no time is left alone.
+const THROTTLED: Duration = Duration::from_secs(5);
+
 /// Turns an error of AWS into what the model decides on. `login` is what `eksd login` takes.
 pub(super) fn trouble(error: &AwsError, login: &str) -> Trouble {
     let class = match error.class {
-        Class::MayPass { retry_after } => FailureClass::MayPass { retry_after },
+        Class::MayPass { retry_after } => FailureClass::MayPass {
+            retry_after: retry_after.or((error.kind == Kind::Throttled).then_some(THROTTLED)),
+        },
         Class::NeedsPerson => FailureClass::NeedsPerson,
         Class::NeverWorks => FailureClass::NeverWorks,
     };

@@ -31,6 +31,9 @@ pub fn ambient(env: &Env, with_keys: bool) -> Option<Section> {
         if let Some(name) = &env.aws_role_session_name {
             keys.push(("role_session_name", name.clone(), "AWS_ROLE_SESSION_NAME"));
         }
+    } else if env.eksd_exec.is_some() {
+        // Below `eksd exec --server` the endpoint is eksd's own.
+        return None;
     } else if env.aws_container_credentials_relative_uri.is_some() {
         let variable = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
         keys.push(("credential_source", source(Machine::Container), variable));
@@ -117,6 +120,7 @@ mod tests {
                 "",
                 "container (environment: AWS_CONTAINER_CREDENTIALS_FULL_URI)",
             ),
+            (&[identity[0], ("EKSD_EXEC", "dev")][..], false, "", "there is no profile `default`"),
             // Only settings: the environment says the rest.
             (&pod[..], false, "[default]\nregion = r\n", "R /t"),
             // What the files say counts.

@@ -117,3 +117,28 @@ fn what_is_known_is_explained() {
     }
     assert!(!said.contains("alice-long-term-secret"), "{said}");
 }
+
+#[test]
+fn the_mirror_follows_the_files() {
+    let place = place();
+    log_in(&place);
+    exec(&place, "guarded", std::path::Path::new("/bin/true"), &[]).ok();
+    let mirror = "home/.local/share/eksd/aws/config";
+    assert!(place.read(mirror).contains("[profile further]"), "{}", place.read(mirror));
+    let changed = CONFIG.replace("[profile further]", "[profile renamed]") + "output = yaml\n";
+    let began = std::time::Instant::now();
+    place.write("home/.aws/config", &changed);
+    crate::tools::until("the mirror is as the files are", || {
+        let text = place.read(mirror);
+        text.contains("[profile renamed]") && text.contains("output = yaml")
+    });
+    eprintln!("the mirror followed after {:?}", began.elapsed());
+    assert!(!place.read(mirror).contains("[profile further]"));
+    // By hand it cannot be changed for long, and what a tool wrote there is not lost.
+    place.write("home/.local/share/eksd/aws/credentials", "[x]\naws_access_key_id = AKIAX\n");
+    place.write("home/.aws/config", CONFIG);
+    crate::tools::until("what was written there is kept", || {
+        place.status()["reports"].to_string().contains("credentials.kept-1")
+    });
+    assert_eq!(place.read("home/.local/share/eksd/aws/credentials"), "");
+}
