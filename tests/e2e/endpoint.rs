@@ -60,22 +60,18 @@ fn open(place: &Place, profile: &str) -> Value {
     serde_json::from_str(&answer).unwrap()
 }
 
-/// Opens the endpoint and becomes `sleep`.
+/// Starts a program as people do, and returns what it finds in its environment.
 fn program(place: &Place, profile: &str) -> (Child, Given) {
-    let script = "import os, socket, sys\n\
-                  s = socket.socket(socket.AF_UNIX)\n\
-                  s.connect(sys.argv[1])\n\
-                  s.sendall(sys.argv[2].encode())\n\
-                  r = s.makefile()\n\
-                  r.readline()\n\
-                  print(r.readline(), end='', flush=True)\n\
-                  os.execvp('sleep', ['sleep', '600'])\n";
-    let mut command = place.command(tool("python3"));
-    command.args(["-c", script]).arg(place.socket()).arg(requests(profile));
+    let script = "echo \"$AWS_CONTAINER_CREDENTIALS_FULL_URI\"\n\
+                  echo \"$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE\"\n\
+                  exec sleep 60";
+    let mut command = place.command(place.program("eksd"));
+    command.args(["exec", profile, "--server", "--", "sh", "-c", script]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut answer = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut answer).unwrap();
-    (child, Given::of(&serde_json::from_str(&answer).unwrap()))
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    let mut line = || lines.next().expect("a line").unwrap();
+    let given = Given { uri: line(), file: line() };
+    (child, given)
 }
 
 /// A place where an agent runs and somebody has logged in.
@@ -98,8 +94,11 @@ fn boto3_and_the_clis_take_credentials_from_it() {
     let given = Given::of(&open(&place, "dev"));
     point(&mut place, &given);
     for (version, cli) in [(1, tool("aws")), (2, aws_v2())] {
-        let who = place.real(cli, "sts get-caller-identity --output json").json();
+        let who = place.real(&cli, "sts get-caller-identity --output json").json();
         assert_eq!(who["Arn"], DEVELOPER, "AWS CLI v{version}");
+        let words = format!("exec dev --server -- {} sts get-caller-identity", cli.display());
+        let who = place.real(place.program("eksd"), &words).json();
+        assert_eq!(who["Arn"], DEVELOPER, "AWS CLI v{version} in eksd exec");
     }
     let script = "import boto3, json\n\
                   c = boto3.Session().get_credentials()\n\
@@ -129,10 +128,11 @@ fn botocore_shows_what_to_do() {
 #[test]
 fn the_sdk_for_js_takes_credentials_from_it_though_aws_is_slow() {
     let mut place = place();
-    // It hangs up after a second, and asks four times, a second apart.
+    // The login brought the keys of `dev`. The SDK hangs up after a second, and asks four times, a
+    // second apart.
     place.lab().queue(Fault::delay("GetRoleCredentials", 2500));
     let began = Instant::now();
-    let given = Given::of(&open(&place, "dev"));
+    let given = Given::of(&open(&place, "reader"));
     point(&mut place, &given);
     let package = js_sdk().join("node_modules/@aws-sdk/credential-provider-http");
     let script = format!(
@@ -142,7 +142,7 @@ fn the_sdk_for_js_takes_credentials_from_it_though_aws_is_slow() {
     place.write("who.cjs", &script);
     let keys = place.real(tool("node"), place.path("who.cjs").to_str().unwrap()).json();
     assert!(Duration::from_millis(2500) <= began.elapsed(), "AWS was not slow");
-    let own = place.credentials("dev");
+    let own = place.credentials("reader");
     for (js, name) in [
         ("accessKeyId", "AccessKeyId"),
         ("secretAccessKey", "SecretAccessKey"),
@@ -182,7 +182,7 @@ fn what_it_cannot_serve_is_said_when_it_is_opened() {
     let place = Place::new();
     place.eksd("agent start").ok();
     for (profile, code, fix) in [
-        ("keys", "source-unsupported", "run `eksd exec keys` without `--server`"),
+        ("keys", "misconfigured", "run `eksd exec keys` without `--server`"),
         ("nobody", "unknown-profile", ""),
     ] {
         let report = &open(&place, profile)["error"]["data"];
