@@ -415,3 +415,41 @@ fn nobody_is_asked() {
         assert_eq!(bus.dialogs(), Vec::<String>::new());
     }
 }
+
+/// One code, an agent that dies, and no second code.
+#[test]
+fn an_mfa_session_outlives_the_agent() {
+    let mut bus = Bus::new("");
+    bus.gnome_keyring();
+    let mut place = crate::place::Place::new();
+    place.set("DBUS_SESSION_BUS_ADDRESS", bus.address());
+    place.append("home/.config/eksd/config.toml", "[mfa]\nkeyring = \"on\"\n");
+    place.append(
+        "home/.aws/config",
+        "[profile guarded]\nrole_arn = arn:aws:iam::444455556666:role/prod-admin\n\
+         source_profile = keys\nmfa_serial = arn:aws:iam::111122223333:mfa/alice\nregion = eu-west-1\n",
+    );
+    let code = place.lab().totp("alice");
+    place.eksd(&format!("login guarded --mfa-code {code}")).talk();
+    let before = place.credentials("guarded");
+    crate::tools::until("the store answers", || {
+        place.status()["key_store"]["answers"] == serde_json::Value::Bool(true)
+    });
+    crate::tools::until("the session is kept", || {
+        !bus.secret_tool("search --all service eksd").stdout.is_empty()
+    });
+    place.signal(rustix::process::Signal::KILL);
+    crate::tools::until("the agent is gone", || place.agents().is_empty());
+    place.eksd("agent start").talk();
+    place.until_phase("guarded", "fresh");
+    let after = place.credentials("guarded");
+    assert_ne!(before["AccessKeyId"], after["AccessKeyId"], "role keys are not kept");
+    assert_eq!(place.lab().count("GetSessionToken"), 1);
+    // A logout takes it out of the store, too.
+    place.eksd("logout guarded").talk();
+    crate::tools::until("the session is gone from the store", || {
+        bus.secret_tool("search --all service eksd").stdout.is_empty()
+    });
+    // Nobody was asked for anything by the store.
+    assert_eq!(bus.dialogs(), Vec::<String>::new());
+}
