@@ -88,7 +88,7 @@ fn a_code_where_there_is_no_browser() {
     assert!(place.lab().calls_of("CreateToken").iter().all(|call| call.status != Some(200)));
     assert_eq!(place.lab().approve_all(), 1);
     assert!(child.wait().unwrap().success(), "{}", place.read("said"));
-    assert_eq!(place.row("dev")["phase"], "idle");
+    assert_eq!(place.row("dev")["phase"], "fresh");
     place.credentials("dev");
 }
 
