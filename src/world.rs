@@ -122,6 +122,7 @@ fn surroundings(env: &Env) -> Surroundings {
             sso: env.aws_endpoint_url_sso.clone(),
             sso_oidc: env.aws_endpoint_url_sso_oidc.clone(),
             eks: env.aws_endpoint_url_eks.clone(),
+            signin: env.aws_endpoint_url_signin.clone(),
         }
     };
     Surroundings {

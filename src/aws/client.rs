@@ -37,6 +37,8 @@ pub struct Endpoints {
     pub sso_oidc: Option<String>,
     /// `AWS_ENDPOINT_URL_EKS`.
     pub eks: Option<String>,
+    /// `AWS_ENDPOINT_URL_SIGNIN`.
+    pub signin: Option<String>,
 }
 
 impl Endpoints {
@@ -46,6 +48,7 @@ impl Endpoints {
             Service::Sso => &self.sso,
             Service::Sts => &self.sts,
             Service::Eks => &self.eks,
+            Service::Signin => &self.signin,
         };
         own.as_deref().or(self.all.as_deref()).filter(|url| !url.is_empty())
     }
@@ -182,6 +185,7 @@ impl Aws {
             ("AWS_ENDPOINT_URL_SSO", &endpoints.sso),
             ("AWS_ENDPOINT_URL_SSO_OIDC", &endpoints.sso_oidc),
             ("AWS_ENDPOINT_URL_EKS", &endpoints.eks),
+            ("AWS_ENDPOINT_URL_SIGNIN", &endpoints.signin),
         ] {
             if let Some(url) = url
                 && !url.is_empty()
@@ -244,6 +248,7 @@ impl Aws {
             Service::Sso => hosts::sso(region, fips, dual_stack),
             Service::Sts => hosts::sts(region, fips, dual_stack),
             Service::Eks => hosts::eks(region, fips, dual_stack),
+            Service::Signin => hosts::signin(region, fips, dual_stack),
         }
     }
 

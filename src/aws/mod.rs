@@ -20,6 +20,8 @@ mod call;
 mod client;
 mod clock;
 mod codes;
+mod console;
+mod dpop;
 mod eks;
 pub mod eks_token;
 mod error;
