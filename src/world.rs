@@ -16,6 +16,7 @@ use crate::{
     report::{Code, Report},
     store::{
         keyring::{Keyring, Limits},
+        login_cache::LoginCache,
         sso_cache::SsoCache,
     },
 };
@@ -43,6 +44,8 @@ pub struct World {
     pub settings: Settings,
     /// The token cache shared with the AWS tools.
     pub sso_cache: SsoCache,
+    /// The console sign-ins shared with the AWS tools.
+    pub login_cache: LoginCache,
     /// What programs of the person see of the environment.
     pub helpers: program::Environment,
     /// The system's key store.
@@ -89,6 +92,7 @@ impl World {
             aws,
             pace: Pace::default(),
             sso_cache: SsoCache::new(&paths),
+            login_cache: LoginCache::new(&paths),
             paths,
             settings,
             notifier,
