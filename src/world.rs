@@ -17,6 +17,7 @@ use crate::{
     report::{Code, Report},
     store::{
         keyring::{Keyring, Limits},
+        login_cache::LoginCache,
         sso_cache::SsoCache,
     },
 };
@@ -50,6 +51,8 @@ pub struct World {
     pub container: Option<ContainerSource>,
     /// What the environment says where no file says anything.
     pub ambient: Option<Section>,
+    /// The console sign-ins shared with the AWS tools.
+    pub login_cache: LoginCache,
     /// What programs of the person see of the environment.
     pub helpers: program::Environment,
     /// The system's key store.
@@ -99,6 +102,7 @@ impl World {
             aws,
             pace: Pace::default(),
             sso_cache: SsoCache::new(&paths),
+            login_cache: LoginCache::new(&paths),
             paths,
             settings,
             notifier,
@@ -132,6 +136,7 @@ fn surroundings(env: &Env) -> Surroundings {
             sso: env.aws_endpoint_url_sso.clone(),
             sso_oidc: env.aws_endpoint_url_sso_oidc.clone(),
             eks: env.aws_endpoint_url_eks.clone(),
+            signin: env.aws_endpoint_url_signin.clone(),
         }
     };
     Surroundings {

@@ -1,71 +1,83 @@
-//! What others do to a root session: a token in the shared cache that is newer, or gone.
+//! What others do to a root session: a token in a shared file that is newer, or gone.
 
 use super::{
-    event::Fresh,
     owner::{Agent, Held},
+    shared::{self, Shared},
+    watcher,
 };
-use crate::{
-    model::{
-        LoginKey,
-        session::{Activity, SessionKey, Trouble},
-    },
-    store::sso_cache::Cached,
+use crate::model::{
+    LoginKey,
+    session::{Activity, SessionKey, Trouble},
 };
 
 impl Agent {
+    /// Reads every shared token file at once: nobody is served yet.
+    pub(super) fn begin_with_caches(&mut self) {
+        for key in self.known.shared() {
+            match shared::read(&self.world, &key) {
+                Ok(found) => self.cache_read(&key, found),
+                // Somebody is writing it.
+                Err(_) => watcher::read_caches(self, std::slice::from_ref(&key)),
+            }
+        }
+    }
+
     /// A shared token file was read, at the start or because it changed.
-    pub(super) fn cache_read(&mut self, login: &LoginKey, found: Option<Cached>) {
+    pub(super) fn cache_read(&mut self, key: &SessionKey, found: Option<Shared>) {
         let now = self.now();
-        let key = SessionKey::Login(login.clone());
-        let says = found.as_ref().map(|cached| cached.token.access_token.clone());
-        let said = self.files_say.insert(login.clone(), says.clone());
+        let says = found.as_ref().map(|found| found.marks().mark.clone());
+        let said = self.files_say.insert(key.clone(), says.clone());
         let is_first_look = said.is_none();
-        let Some(session) = self.sessions.get(&key) else { return };
+        let Some(session) = self.sessions.get(key) else { return };
         if said == Some(says) {
             return;
         }
-        let Some(cached) = found else {
+        let Some(found) = found else {
             if session.held.is_some() {
                 tracing::info!(session = %key, "the token file is gone: somebody logged out");
-                self.memory.forget_session(login);
-                self.forget_root(&key, None);
+                if let SessionKey::Login(login) = key {
+                    self.memory.forget_session(login);
+                }
+                self.forget_root(key, None);
             }
             return;
         };
-        let ours = match self.vault.get(&key) {
-            Some(Held::Token(token)) => Some(token),
-            _ => None,
-        };
-        let is_new = ours.is_none_or(|ours| {
-            ours.access_token != cached.token.access_token
-                || ours.refresh_token != cached.token.refresh_token
-        });
-        let is_useful = now < cached.token.expires_at || cached.token.is_refreshable(now);
+        let ours = self.vault.get(key).and_then(Held::marks);
+        let is_new = ours.is_none_or(|ours| found.marks().is_other_than(ours));
         let was_waiting = session.activity == Activity::WaitingForPerson;
         // The token that was refused is not tried again because somebody touched its file.
-        let is_dead = was_waiting && self.logins.was_refused(login, &cached.token);
-        if !is_new || !is_useful || is_dead || self.logins.is_in_flight(&key) {
+        let is_dead = was_waiting && self.logins.was_refused(key, found.marks().mark);
+        if !is_new || !found.is_useful(now) || is_dead || self.logins.is_ours(key) {
             return;
         }
         tracing::info!(session = %key, "token adopted from the shared cache");
-        // At the first look every session waits, and what is remembered is better than a file's age.
-        let is_login = was_waiting && !is_first_look;
+        if let SessionKey::Login(login) = key {
+            // At the first look every session waits, and what is remembered is better than a file's
+            // age.
+            self.remember_adopted(login, &found, was_waiting && !is_first_look);
+        }
+        self.forget_flight(key);
+        self.hold(key, found.into_fresh());
+        self.revive_under(key);
+        if self.logins.is_in_flight(key) {
+            self.login_overtaken(key);
+        }
+    }
+
+    fn remember_adopted(&mut self, login: &LoginKey, found: &Shared, is_login: bool) {
+        let modified_at = found.modified_at();
         if is_login || !self.memory.logged_in_at.contains_key(login) {
             self.person_unknown(login);
             if is_login {
-                self.memory.saw_login(login, cached.modified_at);
+                self.memory.saw_login(login, modified_at);
             } else {
-                self.memory.found_login(login, cached.modified_at);
+                self.memory.found_login(login, modified_at);
             }
         } else {
             // Another tool renewed it: the session lives.
-            self.memory.proved_alive(login, cached.modified_at);
+            self.memory.proved_alive(login, modified_at);
         }
         self.scribe.keep_state(&self.memory);
-        self.forget_flight(&key);
-        let issued_at = Some(cached.modified_at);
-        self.hold(&key, Fresh::Token { token: cached.token, issued_at, not_kept: None });
-        self.revive_under(&key);
     }
 
     /// The root session is over here: what it held and what hangs on it is dropped.

@@ -204,6 +204,7 @@ fn account_of(chain: &Chain) -> Option<String> {
         (Some(hop), _) => hop.terms.role_arn.split(':').nth(4).map(str::to_owned),
         (None, Source::Sso { account_id, .. }) => Some(account_id.clone()),
         (None, Source::Keys(keys)) => keys.account_id.clone(),
+        (None, Source::Console(login)) => login.arn.split(':').nth(4).map(str::to_owned),
         _ => None,
     }
 }

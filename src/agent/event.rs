@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{clusters::Errand, ensure::Ends, person::Identified, watcher::Change};
+use super::{clusters::Errand, ensure::Ends, person::Identified, shared::Shared, watcher::Change};
 use crate::{
     ipc::wire::{
         ClusterAddParams, ClusterStatus, Empty, Explanation, LoginAsk, LoginConsole, LoginDone,
@@ -12,12 +12,12 @@ use crate::{
         StatusParams, TokenParams, UseParams,
     },
     model::{
-        AwsFiles, Credentials, LoginKey, Reach, SsoToken,
+        AwsFiles, ConsoleToken, Credentials, Reach, SsoToken,
         cluster::Cluster,
         session::{SessionKey, Trouble},
     },
     report::Report,
-    store::{keyring::Answer, sso_cache::Cached},
+    store::keyring::Answer,
 };
 
 /// Where an answer goes. That nobody listens any more is no error: the asker hung up.
@@ -142,6 +142,15 @@ pub(super) enum Fresh {
         /// Why it could not be kept on disk, if it could not.
         not_kept: Option<Report>,
     },
+    /// For a sign-in to the console.
+    Console {
+        /// The sign-in.
+        token: Box<ConsoleToken>,
+        /// When it was made, where that is known from a file.
+        issued_at: Option<jiff::Timestamp>,
+        /// Why it could not be kept on disk, if it could not.
+        not_kept: Option<Report>,
+    },
     /// For a role.
     Keys(Credentials),
 }
@@ -190,7 +199,7 @@ pub(super) enum Event {
     /// The AWS files were read.
     FilesRead { files: AwsFiles, unread: Vec<Report> },
     /// A shared token file was read: what is in it, or that there is none.
-    CacheRead { key: LoginKey, found: Option<Box<Cached>> },
+    CacheRead { key: SessionKey, found: Option<Box<Shared>> },
     /// Something in a watched folder changed.
     Changed(Change),
     /// Somebody registers a cluster.

@@ -10,9 +10,12 @@ use super::{
     owner::{Agent, Held, bug},
     refresh,
 };
-use crate::model::{
-    LoginKey,
-    session::{Activity, FailureClass, Outcome, SessionKey, Trouble, Validity},
+use crate::{
+    model::{
+        LoginKey, Secret,
+        session::{Activity, FailureClass, Outcome, SessionKey, Trouble, Validity},
+    },
+    report::Report,
 };
 
 /// Keys whose source names no end are asked for anew in this time. The SDKs never ask again, and
@@ -130,19 +133,17 @@ impl Agent {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let (held, validity, renewable) = match fresh {
             Fresh::Token { token, issued_at, not_kept } => {
-                if let Some(report) = not_kept {
-                    self.reports.insert("sso cache".to_owned(), report);
-                } else {
-                    self.reports.remove("sso cache");
-                    if let SessionKey::Login(login) = key {
-                        let says = Some(token.access_token.clone());
-                        self.files_say.insert(login.clone(), says);
-                    }
-                }
+                self.note_kept(key, &token.access_token, not_kept);
                 let issued_at = issued_at.unwrap_or(now).min(now);
                 let validity = Validity { issued_at, expires_at: token.expires_at };
                 let renewable = token.is_refreshable(now);
                 (Held::Token(token), validity, renewable)
+            }
+            Fresh::Console { token, issued_at, not_kept } => {
+                self.note_kept(key, token.mark(), not_kept);
+                let issued_at = issued_at.unwrap_or(now).min(now);
+                let expires_at = token.keys.expires_at.unwrap_or(now);
+                (Held::Console(token), Validity { issued_at, expires_at }, true)
             }
             Fresh::Keys(keys) => {
                 session.has_end = keys.expires_at.is_some();
@@ -160,6 +161,20 @@ impl Agent {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.apply(Outcome::Held { validity, renewable }, &self.policy, now);
         self.vault.insert(key.clone(), held);
+    }
+
+    /// Whether a shared file holds what was just made: then it is no news.
+    fn note_kept(&mut self, key: &SessionKey, mark: &Secret, not_kept: Option<Report>) {
+        let subject = match key {
+            SessionKey::Console(_) => "login cache",
+            _ => "sso cache",
+        };
+        if let Some(report) = not_kept {
+            self.reports.insert(subject.to_owned(), report);
+        } else {
+            self.reports.remove(subject);
+            self.files_say.insert(key.clone(), Some(mark.clone()));
+        }
     }
 
     fn refresh_failed(&mut self, key: &SessionKey, trouble: Trouble) {
@@ -203,10 +218,10 @@ impl Agent {
         } else if is_root && !is_renewing {
             parent.held = None;
             parent.end(Some(trouble.clone()));
-            if let (Some(Held::Token(token)), SessionKey::Login(login)) =
-                (self.vault.remove(parent_key), parent_key)
+            if let Some(held) = self.vault.remove(parent_key)
+                && let Some(marks) = held.marks()
             {
-                self.logins.note_refused(login, &token);
+                self.logins.note_refused(parent_key, marks.mark);
             }
         }
         let Some(session) = self.sessions.get_mut(key) else { return };

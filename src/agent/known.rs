@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::shared::is_shared;
 use crate::{
     config::Settings,
     model::{
@@ -183,6 +184,11 @@ impl Known {
     /// Returns the sign-ins that profiles lead to.
     pub(super) fn logins(&self) -> &BTreeMap<LoginKey, SsoLogin> {
         &self.logins
+    }
+
+    /// Returns the root sessions whose tokens are in files shared with the AWS tools.
+    pub(super) fn shared(&self) -> Vec<SessionKey> {
+        self.roots.keys().filter(|key| is_shared(key)).cloned().collect()
     }
 
     /// Returns the sign-in of that name (sso-session or start URL).

@@ -199,8 +199,13 @@ fn begin(detached: bool) -> Result<Begun, Report> {
         let _context = runtime.enter();
         bind(&paths.socket)?
     };
-    for folder in [&paths.prompt_dir, &paths.kubeconfig_dir, &paths.state_dir, &paths.sso_cache_dir]
-    {
+    for folder in [
+        &paths.prompt_dir,
+        &paths.kubeconfig_dir,
+        &paths.state_dir,
+        &paths.sso_cache_dir,
+        &paths.login_cache_dir,
+    ] {
         let _nothing_to_sweep = atomic::sweep_temps(folder);
     }
     Ok(Begun::Agent(Box::new(Ready { runtime, world, listener, _lock: lock })))

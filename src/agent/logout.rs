@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::{
     answers::rfc3339,
+    console,
     event::Reply,
     owner::{Agent, Held},
-    refresh::{LOCK_PATIENCE, blocking},
+    refresh::blocking,
+    shared::LOCK_PATIENCE,
 };
 use crate::{
     aws::Kind,
@@ -57,17 +59,18 @@ impl Agent {
                 };
                 self.memory.forget_session(&login.key);
                 self.scribe.keep_state(&self.memory);
-                if let Some(token) = &token {
-                    self.logins.note_refused(&login.key, token);
-                }
                 Rest::Sso {
                     roles: self.roles_of(login),
                     login: login.clone(),
                     access_token: token.map(|token| token.access_token),
                 }
             }
+            Recipe::Console(login) => Rest::Console(login.arn.clone()),
             _ => Rest::Nothing,
         };
+        if let Some(marks) = self.vault.get(&root.key).and_then(Held::marks) {
+            self.logins.note_refused(&root.key, marks.mark);
+        }
         self.forget_root(&root.key, None);
         self.forget_kept(&root.key);
         let chains = self.chains_of(&root.key);
@@ -142,6 +145,8 @@ struct Wipe {
 enum Rest {
     /// Nowhere: AWS cannot take an MFA session back.
     Nothing,
+    /// In the AWS CLI's cache of sign-ins, by its identity.
+    Console(String),
     /// At AWS, and in the AWS CLI's caches.
     Sso { login: SsoLogin, access_token: Option<Secret>, roles: Vec<(String, String)> },
 }
@@ -150,6 +155,7 @@ impl Wipe {
     async fn run(self, world: &Arc<World>) -> EndedSession {
         let (not_told, not_wiped) = match self.rest {
             Rest::Nothing => (None, None),
+            Rest::Console(arn) => (None, console::wipe(world, arn).await),
             Rest::Sso { login, access_token, roles } => {
                 wipe_sso(world, login, access_token, roles).await
             }

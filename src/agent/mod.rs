@@ -9,6 +9,7 @@ mod asks;
 mod callback;
 mod clocks;
 mod clusters;
+mod console;
 mod endpoint;
 mod ensure;
 mod event;
@@ -26,6 +27,7 @@ mod prompts;
 mod refresh;
 mod scribe;
 mod server;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod watcher;

@@ -28,12 +28,13 @@ use super::{
     known::Known,
     login::Logins,
     scribe::{PromptLine, Scribe},
+    shared::is_shared,
     watcher::{self, Watches},
 };
 use crate::{
     config::{add_ambient, aws_files},
     model::{
-        AwsFiles, Credentials, LoginKey, ProfileName, Secret, SsoToken,
+        AwsFiles, ConsoleToken, Credentials, LoginKey, ProfileName, Secret, SsoToken,
         keyring::KeyringStatus,
         notice::{self, Root, Said},
         plan::{self, Sessions},
@@ -63,6 +64,8 @@ const WORTH_NOTING: Duration = Duration::from_mins(5);
 pub(super) enum Held {
     /// A sign-in's token.
     Token(SsoToken),
+    /// A sign-in to the console, with its keys.
+    Console(Box<ConsoleToken>),
     /// A role's credentials.
     Keys(Credentials),
 }
@@ -72,6 +75,7 @@ impl Held {
     pub(super) fn keys(&self) -> Option<&Credentials> {
         match self {
             Self::Keys(keys) => Some(keys),
+            Self::Console(token) => Some(&token.keys),
             Self::Token(_) => None,
         }
     }
@@ -110,9 +114,9 @@ pub(super) struct Agent {
     said: Said,
     /// Whether something has happened since the watchers were last told.
     is_news: bool,
-    /// What each shared token file said last: its access token, or that there is no file. Only a
+    /// What each shared token file said last: the mark of its token, or that there is no file. Only a
     /// change of it is news; a file that merely could not be rewritten is not.
-    pub(super) files_say: BTreeMap<LoginKey, Option<Secret>>,
+    pub(super) files_say: BTreeMap<SessionKey, Option<Secret>>,
 }
 
 impl Agent {
@@ -165,13 +169,7 @@ impl Agent {
     pub(super) fn begin(&mut self) {
         let (files, unread) = aws_files::read(&self.world.paths);
         self.take_files(files, unread);
-        for login in self.known.logins().keys().cloned().collect::<Vec<_>>() {
-            match self.world.sso_cache.read(&login) {
-                Ok(found) => self.cache_read(&login, found),
-                // Somebody is writing it.
-                Err(_) => watcher::read_caches(self, std::slice::from_ref(&login)),
-            }
-        }
+        self.begin_with_caches();
         self.restore_kubeconfigs();
     }
 
@@ -204,7 +202,7 @@ impl Agent {
     async fn end(mut self, mut inbox: UnboundedReceiver<Event>) {
         let deadline = tokio::time::sleep(LAST_REFRESH);
         tokio::pin!(deadline);
-        while self.flights.keys().any(|key| matches!(key, SessionKey::Login(_))) {
+        while self.flights.keys().any(is_shared) {
             tokio::select! {
                 () = &mut deadline => break,
                 event = inbox.recv() => match event {
@@ -275,7 +273,7 @@ impl Agent {
             Event::Logout { params, reply } => self.logout(&params, reply),
             Event::Refreshed { key, flight, result } => self.refreshed(&key, flight, result),
             Event::FilesRead { files, unread } => self.files_read(files, unread),
-            Event::CacheRead { key, found } => self.cache_read(&key, found.map(|cached| *cached)),
+            Event::CacheRead { key, found } => self.cache_read(&key, found.map(|found| *found)),
             Event::Changed(change) => watcher::follow(self, change),
             Event::ClusterAdd { params, reply } => {
                 let _hung_up = reply.send(self.cluster_wanted(&params));
@@ -413,7 +411,7 @@ impl Agent {
 
     fn files_read(&mut self, files: AwsFiles, unread: Vec<Report>) {
         self.take_files(files, unread);
-        watcher::read_caches(self, &self.known.logins().keys().cloned().collect::<Vec<_>>());
+        watcher::read_caches(self, &self.known.shared());
     }
 
     fn take_files(&mut self, mut files: AwsFiles, unread: Vec<Report>) {
@@ -422,6 +420,7 @@ impl Agent {
         }
         self.known.update(files, unread, &self.world.settings);
         self.follow_with_mirror();
+        self.follow_console_logins();
         let wanted = self.known.specs();
         // A role that somebody asked for by its ARN hangs on a session that stays.
         let is_kept = |key: &SessionKey| match key {
@@ -484,10 +483,8 @@ impl Agent {
         self.forget_flight(key);
         self.login_gone(key);
         self.looked_for.remove(key);
-        if let SessionKey::Login(login) = key {
-            // Should it come back, its file is looked at with fresh eyes.
-            self.files_say.remove(login);
-        }
+        // Should it come back, its file is looked at with fresh eyes.
+        self.files_say.remove(key);
     }
 }
 

@@ -5,34 +5,27 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    console,
     event::Fresh,
     owner::{Held, bug},
+    shared::{self, Begun, Race},
 };
 use crate::{
     aws::{AwsError, Class, Kind, TokenRequest, web_identity_token},
     model::{
-        Credentials, LoginKey, Machine, MfaDevice, Process, ProfileName, RoleHop, Secret, SsoLogin,
-        SsoToken, WebIdentity,
+        ConsoleLogin, ConsoleToken, Credentials, LoginKey, Machine, MfaDevice, Process,
+        ProfileName, RoleHop, Secret, SsoLogin, SsoToken, WebIdentity,
         session::{FailureClass, MfaRecipe, Recipe, Session, SessionKey, Spec, Trouble},
         text::printable,
     },
     program::{self, ProgramError},
     report::{Code, Report},
-    store::{StoreError, sso_cache::Cached},
+    store::StoreError,
     world::World,
 };
 
 /// After this time a device shows another code (RFC 6238 section 5.2).
 const NEXT_CODE: Duration = Duration::from_secs(30);
-
-/// How long another program may hold a token file's lock: as long as a refresh takes.
-pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long the winner of a race for a rotated refresh token may take to write its file.
-const RACE: Duration = Duration::from_secs(5);
-
-/// How often the file is looked at during that time.
-const RACE_LOOK: Duration = Duration::from_millis(250);
 
 /// What to refresh, with the secrets it takes.
 pub(super) enum Job {
@@ -42,6 +35,13 @@ pub(super) enum Job {
         login: SsoLogin,
         /// What is held now.
         token: SsoToken,
+    },
+    /// A sign-in to the console.
+    Console {
+        /// The sign-in.
+        login: ConsoleLogin,
+        /// What is held now.
+        token: Box<ConsoleToken>,
     },
     /// A permission set's credentials.
     SsoRole {
@@ -131,7 +131,13 @@ impl Job {
                 Held::Token(token) => {
                     Some(Self::Token { login: login.clone(), token: token.clone() })
                 }
-                Held::Keys(_) => None,
+                Held::Keys(_) | Held::Console(_) => None,
+            },
+            (Recipe::Console(login), key) => match held(key)? {
+                Held::Console(token) => {
+                    Some(Self::Console { login: login.clone(), token: token.clone() })
+                }
+                Held::Keys(_) | Held::Token(_) => None,
             },
             (Recipe::SsoRole { reach }, SessionKey::SsoRole { login, account_id, role_name }) => {
                 let Held::Token(token) = parent? else { return None };
@@ -195,6 +201,7 @@ impl Job {
             Self::WebIdentity(identity) => from_web_identity(world, identity).await,
             Self::Machine(kind) => from_machine(world, kind).await,
             Self::Token { login, token } => refresh_token(world, login, token).await,
+            Self::Console { login, token } => console::renew(world, &login, &token).await,
             Self::SsoRole { reach, access_token, login, account_id, role_name } => world
                 .aws
                 .role_credentials(&reach, &access_token, &account_id, &role_name)
@@ -347,24 +354,12 @@ async fn refresh_token(
     login: SsoLogin,
     ours: SsoToken,
 ) -> Result<Fresh, Trouble> {
-    let cache = world.sso_cache.clone();
-    let key = login.key.clone();
-    let locked = blocking(move || {
-        let guard = cache.lock(&key, LOCK_PATIENCE);
-        (guard, cache.read(&key))
-    })
-    .await?;
-    let (guard, on_disk) = locked;
-    if let Err(error) = &guard {
-        tracing::warn!(%error, "token file is not locked");
-    }
+    let key = SessionKey::Login(login.key.clone());
+    let guard = match shared::begin(world, &key, (&ours).into()).await? {
+        Begun::Faster(found) => return Ok(found.into_fresh()),
+        Begun::Ours(guard) => guard,
+    };
     let now = world.clock.now();
-    if let Ok(Some(cached)) = on_disk
-        && is_newer(&cached, &ours)
-        && now < cached.token.expires_at
-    {
-        return Ok(adopt(cached));
-    }
     let (Some(refresh_token), Some(registration)) = (&ours.refresh_token, &ours.registration)
     else {
         return Err(at_its_end(&login));
@@ -404,40 +399,21 @@ fn at_its_end(login: &SsoLogin) -> Trouble {
     Trouble { class: FailureClass::NeedsPerson, report: over(&login.key) }
 }
 
-/// A refused refresh token may have been used by somebody else a moment ago, who has not
-/// written the new one yet.
 async fn lost_race(
     world: &Arc<World>,
     login: &SsoLogin,
     ours: &SsoToken,
     error: &AwsError,
 ) -> Result<Fresh, Trouble> {
-    let looks = RACE.as_millis() / RACE_LOOK.as_millis();
-    for _ in 0..looks {
-        let (cache, key) = (world.sso_cache.clone(), login.key.clone());
-        let found = blocking(move || cache.read(&key)).await?;
-        match found {
-            Ok(Some(cached)) if is_newer(&cached, ours) => return Ok(adopt(cached)),
-            // Somebody logged out: that says nothing about the session's length.
-            Ok(None) => return Err(trouble(error, &login.key.to_string())),
-            Ok(Some(_)) | Err(_) => tokio::time::sleep(RACE_LOOK).await,
-        }
-    }
+    let key = SessionKey::Login(login.key.clone());
     let mut over = trouble(error, &login.key.to_string());
-    if error.kind == Kind::GrantRefused {
-        over.class = FailureClass::Ended;
+    match shared::lost_race(world, &key, ours.into()).await? {
+        Race::Lost(found) => return Ok(found.into_fresh()),
+        Race::None if error.kind == Kind::GrantRefused => over.class = FailureClass::Ended,
+        // That somebody logged out says nothing about the session's length.
+        Race::Gone | Race::None => {}
     }
     Err(over)
-}
-
-fn is_newer(cached: &Cached, ours: &SsoToken) -> bool {
-    cached.token.refresh_token != ours.refresh_token
-        || (cached.token.access_token != ours.access_token
-            && ours.expires_at < cached.token.expires_at)
-}
-
-fn adopt(cached: Cached) -> Fresh {
-    Fresh::Token { token: cached.token, issued_at: Some(cached.modified_at), not_kept: None }
 }
 
 /// Writes a token where the AWS tools look for it. What cannot be written is served from memory.
@@ -445,19 +421,17 @@ pub(super) async fn keep(world: &Arc<World>, login: &SsoLogin, token: &SsoToken)
     let (cache, login, token) = (world.sso_cache.clone(), login.clone(), token.clone());
     match blocking(move || cache.write(&login.key, &login, &token)).await {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(not_kept(error)),
+        Ok(Err(error)) => Some(not_kept("SSO token", error)),
         Err(trouble) => Some(trouble.report),
     }
 }
 
-fn not_kept(error: StoreError) -> Report {
+pub(super) fn not_kept(what: &str, error: StoreError) -> Report {
     let cause = Report::from(error);
-    Report::new(
-        cause.code,
-        "the SSO token could not be written; eksd goes on with it, the AWS tools cannot see it",
-        cause.fix,
-    )
-    .because(cause.what)
+    let what = format!(
+        "the {what} could not be written; eksd goes on with it, the AWS tools cannot see it"
+    );
+    Report::new(cause.code, what, cause.fix).because(cause.what)
 }
 
 /// Runs file work off the loop.

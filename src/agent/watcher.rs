@@ -15,10 +15,11 @@ use super::{
     event::{Event, Mailbox},
     owner::Agent,
     refresh::blocking,
+    shared,
 };
 use crate::{
     config::aws_files,
-    model::LoginKey,
+    model::session::SessionKey,
     store::{StoreError, atomic},
     world::World,
 };
@@ -34,7 +35,7 @@ const READINGS: u32 = 5;
 pub(super) enum Change {
     /// The AWS config or credentials file.
     Files,
-    /// The shared SSO cache.
+    /// The shared SSO cache, or that of console sign-ins.
     Cache,
     /// A kubeconfig of ours.
     Kubeconfigs,
@@ -50,6 +51,11 @@ pub(super) struct Watches {
 }
 
 impl Watches {
+    /// Returns whether anything is watched at all.
+    pub(super) fn are_begun(&self) -> bool {
+        self.watcher.is_some()
+    }
+
     /// Watches every folder that is there. A watch ends with its folder, so this is done again
     /// whenever something changed: a folder that was removed and made anew is watched again.
     fn renew(&mut self) {
@@ -91,11 +97,11 @@ pub(super) fn watch(world: &World, mailbox: &Mailbox) -> Watches {
             return Watches::default();
         }
     };
-    // Their parents, too: they tell when a folder is made anew.
+    // Two folders above, too: they tell when one is made anew. `aws login` makes `~/.aws/login/cache`,
+    // and those who do not use it have neither.
     let folders = places
         .iter()
-        .flat_map(|place| [Some(place.folder.as_path()), place.folder.parent()])
-        .flatten()
+        .flat_map(|place| place.folder.ancestors().take(3))
         .filter(|folder| *folder != Path::new("/"))
         .map(Path::to_owned)
         .collect();
@@ -119,7 +125,8 @@ impl Place {
         }
         match &self.file {
             Some(file) => path == file || path == self.folder,
-            None => path.parent() == Some(&self.folder) || path == self.folder,
+            // Its own parts, or what it lies in.
+            None => path.parent() == Some(&self.folder) || self.folder.starts_with(path),
         }
     }
 }
@@ -139,6 +146,7 @@ fn places(world: &World) -> Vec<Place> {
     }
     for (folder, change) in [
         (&paths.sso_cache_dir, Change::Cache),
+        (&paths.login_cache_dir, Change::Cache),
         (&paths.kubeconfig_dir, Change::Kubeconfigs),
         (&paths.runtime_dir, Change::Runtime),
     ] {
@@ -153,7 +161,7 @@ pub(super) fn follow(agent: &mut Agent, change: Change) {
     match change {
         Change::Files => read_files(agent),
         Change::Cache => {
-            let keys: Vec<LoginKey> = agent.known.logins().keys().cloned().collect();
+            let keys = agent.known.shared();
             read_caches(agent, &keys);
         }
         Change::Kubeconfigs => agent.restore_kubeconfigs(),
@@ -190,14 +198,14 @@ pub(super) fn read_files(agent: &mut Agent) {
     });
 }
 
-/// Reads the token files of `logins` off the loop.
-pub(super) fn read_caches(agent: &mut Agent, logins: &[LoginKey]) {
-    for login in logins {
-        let (world, mailbox, key) = (agent.world.clone(), agent.mailbox.clone(), login.clone());
+/// Reads the token files of sessions off the loop.
+pub(super) fn read_caches(agent: &mut Agent, keys: &[SessionKey]) {
+    for key in keys {
+        let (world, mailbox, key) = (agent.world.clone(), agent.mailbox.clone(), key.clone());
         agent.workers.spawn(async move {
             for _ in 0..READINGS {
-                let (cache, wanted) = (world.sso_cache.clone(), key.clone());
-                match blocking(move || cache.read(&wanted)).await {
+                let (at, wanted) = (world.clone(), key.clone());
+                match blocking(move || shared::read(&at, &wanted)).await {
                     Ok(Ok(found)) => {
                         let found = found.map(Box::new);
                         mailbox.send(Event::CacheRead { key, found });
@@ -211,7 +219,7 @@ pub(super) fn read_caches(agent: &mut Agent, logins: &[LoginKey]) {
                     Err(_) => return,
                 }
             }
-            tracing::warn!(login = %key, "token file is damaged; what is held stays in use");
+            tracing::warn!(session = %key, "token file is damaged; what is held stays in use");
         });
     }
 }

@@ -68,6 +68,12 @@ impl Answer<'_> {
         words
     }
 
+    /// Returns the `error` of a body of JSON as it stands there.
+    pub(crate) fn error_field(&self) -> Option<String> {
+        let body: Value = serde_json::from_slice(self.body).ok()?;
+        body.get("error")?.as_str().filter(|code| is_code(code)).map(str::to_owned)
+    }
+
     /// Returns whether this is a page for a browser, as captive portals and proxies send.
     pub(crate) fn is_page(&self) -> bool {
         is_page(self.headers.content_type, self.body)

@@ -114,6 +114,10 @@ impl Call<'_> {
     /// Turns an answer that is not what was asked for into an error.
     pub(crate) fn refused(&self, answer: &Answer<'_>) -> AwsError {
         let mut words = answer.words();
+        if self.service == Service::Signin {
+            // One exception for four things that need different ones (service model `signin`).
+            words.code = answer.error_field().or(words.code);
+        }
         // A code has the letters of a token; one that was sent is not a code.
         words.code = words.code.filter(|code| cleared(code, &self.secrets) == *code);
         let message = cleared(words.message.as_deref().unwrap_or_default(), &self.secrets);

@@ -38,6 +38,8 @@ pub struct Endpoints {
     pub sso_oidc: Option<String>,
     /// `AWS_ENDPOINT_URL_EKS`.
     pub eks: Option<String>,
+    /// `AWS_ENDPOINT_URL_SIGNIN`.
+    pub signin: Option<String>,
 }
 
 impl Endpoints {
@@ -47,6 +49,7 @@ impl Endpoints {
             Service::Sso => &self.sso,
             Service::Sts => &self.sts,
             Service::Eks => &self.eks,
+            Service::Signin => &self.signin,
         };
         own.as_deref().or(self.all.as_deref()).filter(|url| !url.is_empty())
     }
@@ -187,6 +190,7 @@ impl Aws {
             ("AWS_ENDPOINT_URL_SSO_OIDC", &endpoints.sso_oidc),
             ("AWS_ENDPOINT_URL_EKS", &endpoints.eks),
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &around.instance.endpoint),
+            ("AWS_ENDPOINT_URL_SIGNIN", &endpoints.signin),
         ] {
             if let Some(url) = url
                 && !url.is_empty()
@@ -258,6 +262,7 @@ impl Aws {
             Service::Sso => hosts::sso(region, fips, dual_stack),
             Service::Sts => hosts::sts(region, fips, dual_stack),
             Service::Eks => hosts::eks(region, fips, dual_stack),
+            Service::Signin => hosts::signin(region, fips, dual_stack),
         }
     }
 

@@ -9,6 +9,7 @@ pub(crate) enum Service {
     Sso,
     Sts,
     Eks,
+    Signin,
 }
 
 const PASSES: Class = Class::MayPass { retry_after: None };
@@ -16,8 +17,8 @@ const PASSES: Class = Class::MayPass { retry_after: None };
 /// Code, the service it is limited to, class, kind. The first fitting row counts.
 ///
 /// Sources: API references of SSO OIDC ("`CreateToken`", "`RegisterClient`"), SSO portal
-/// ("`GetRoleCredentials`"), STS and EKS, with each one's "Common Errors"; `ForbiddenException`
-/// is sent by the portal although its model lacks it.
+/// ("`GetRoleCredentials`"), STS, sign-in ("`CreateOAuth2Token`") and EKS, with each one's "Common
+/// Errors"; `ForbiddenException` is sent by the portal although its model lacks it.
 #[rustfmt::skip]
 const CODES: &[(&str, Option<Service>, Class, Kind)] = &[
     // SSO portal.
@@ -43,6 +44,14 @@ const CODES: &[(&str, Option<Service>, Class, Kind)] = &[
     ("ClientException",                Some(Service::Eks),     Class::NeverWorks,  Kind::BadRequest),
     ("ResourceInUseException",         Some(Service::Eks),     Class::NeverWorks,  Kind::BadRequest),
     ("ServerException",                Some(Service::Eks),     PASSES,             Kind::ServerFault),
+    // Sign-in: the body's `error`.
+    ("TOKEN_EXPIRED",                  Some(Service::Signin),  Class::NeedsPerson, Kind::GrantRefused),
+    ("AUTHCODE_EXPIRED",               Some(Service::Signin),  Class::NeedsPerson, Kind::GrantRefused),
+    ("USER_CREDENTIALS_CHANGED",       Some(Service::Signin),  Class::NeedsPerson, Kind::GrantRefused),
+    ("INSUFFICIENT_PERMISSIONS",       Some(Service::Signin),  Class::NeverWorks,  Kind::AccessDenied),
+    ("INVALID_REQUEST",                Some(Service::Signin),  Class::NeverWorks,  Kind::BadRequest),
+    ("AccessDeniedException",          Some(Service::Signin),  Class::NeedsPerson, Kind::GrantRefused),
+    ("TooManyRequestsError",           Some(Service::Signin),  PASSES,             Kind::Throttled),
     // STS.
     ("ValidationError",                Some(Service::Sts),     Class::NeverWorks,  Kind::BadRequest),
     ("MalformedPolicyDocument",        Some(Service::Sts),     Class::NeverWorks,  Kind::BadRequest),
@@ -133,6 +142,8 @@ pub(crate) fn may_be_the_clock(code: &str) -> bool {
             | "RequestTimeTooSkewed"
             | "ExpiredToken"
             | "ExpiredTokenException"
+            // The sign-in service, of a proof whose `iat` is off.
+            | "INVALID_REQUEST"
     )
 }
 
@@ -144,7 +155,7 @@ mod tests {
     #[rustfmt::skip]
     fn every_code_has_its_class() {
         use Class::{NeedsPerson, NeverWorks};
-        use Service::{Eks, Sso, SsoOidc, Sts};
+        use Service::{Eks, Signin, Sso, SsoOidc, Sts};
         for (service, code, status, class, kind) in [
             (Sso, "UnauthorizedException", 401, NeedsPerson, Kind::TokenRefused),
             (Sso, "ForbiddenException", 403, NeverWorks, Kind::NotAssigned),
@@ -186,6 +197,15 @@ mod tests {
             (Eks, "ThrottlingException", 400, PASSES, Kind::Throttled),
             (Eks, "ServerException", 500, PASSES, Kind::ServerFault),
             (Eks, "ExpiredTokenException", 403, PASSES, Kind::CredentialsExpired),
+            (Signin, "TOKEN_EXPIRED", 401, NeedsPerson, Kind::GrantRefused),
+            (Signin, "AUTHCODE_EXPIRED", 401, NeedsPerson, Kind::GrantRefused),
+            (Signin, "USER_CREDENTIALS_CHANGED", 403, NeedsPerson, Kind::GrantRefused),
+            (Signin, "INSUFFICIENT_PERMISSIONS", 403, NeverWorks, Kind::AccessDenied),
+            (Signin, "AccessDeniedException", 403, NeedsPerson, Kind::GrantRefused),
+            (Signin, "INVALID_REQUEST", 400, NeverWorks, Kind::BadRequest),
+            (Signin, "TooManyRequestsError", 400, PASSES, Kind::Throttled),
+            (Signin, "ValidationException", 400, NeverWorks, Kind::BadRequest),
+            (Signin, "InternalServerException", 500, PASSES, Kind::ServerFault),
             (Eks, "SomethingNew", 400, NeverWorks, Kind::Refused),
             (Eks, "SomethingNew", 502, PASSES, Kind::ServerFault),
         ] {

@@ -1,6 +1,6 @@
 //! How failures of AWS calls are told to people.
 
-use super::{AwsError, Class, Kind, container, instance, web_identity};
+use super::{AwsError, Class, Kind, console, container, instance, web_identity};
 use crate::{
     model::text::printable,
     report::{Code, Report},
@@ -197,6 +197,7 @@ impl AwsError {
                 match self.operation {
                     "AssumeRole" => "check that the role exists and that its trust policy lets this caller in; if it asks for MFA, set `mfa_serial`, for an external id, `external_id`".to_owned(),
                     web_identity::OPERATION => "check that the role exists and that its trust policy names the issuer, audience and subject of the token".to_owned(),
+                    console::OPERATION => "ask an administrator for the permission `signin:CreateOAuth2Token`".to_owned(),
                     _ => format!("check role, trust policy and permissions; `eksd status {shown} --verbose` names the role"),
                 },
             ),

@@ -94,6 +94,32 @@ pub(crate) fn eks(region: &str, fips: bool, dual_stack: bool) -> String {
     }
 }
 
+/// Returns the base URL of the sign-in service in `region` (endpoint rules of `signin` in botocore of
+/// the AWS CLI 2.38): that of the console's own pages, which have names of their own.
+pub(crate) fn signin(region: &str, fips: bool, dual_stack: bool) -> String {
+    let partition = partition(region);
+    let pages = match partition.prefix {
+        "" => "aws.amazon.com",
+        "cn-" => "amazonaws.cn",
+        "us-gov-" => "amazonaws-us-gov.com",
+        "us-iso-" => "c2shome.ic.gov",
+        "us-isob-" => "sc2shome.sgov.gov",
+        "us-isof-" => "csphome.hci.ic.gov",
+        "eu-isoe-" => "csphome.adc-e.uk",
+        "eusc-" => "amazonaws-eusc.eu",
+        _ => partition.suffix,
+    };
+    match (fips, dual_stack) {
+        (false, false) => format!("https://{region}.signin.{pages}"),
+        // GovCloud's first region has the name without a region.
+        (true, false) if region == "us-gov-west-1" => format!("https://signin-fips.{pages}"),
+        (true, false) if partition.prefix == "us-gov-" => {
+            format!("https://{region}.signin-fips.{pages}")
+        }
+        _ => regional("signin", region, fips, dual_stack),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use aws_sdk_sso::config::endpoint::ResolveEndpoint as _;
@@ -165,6 +191,44 @@ mod tests {
             ("cn-north-1", false, true, "https://eks.cn-north-1.api.amazonwebservices.com.cn"),
         ] {
             assert_eq!(eks(region, fips, dual_stack), expected);
+        }
+    }
+
+    /// As the botocore of the AWS CLI 2.38.5 resolves them.
+    #[test]
+    #[rustfmt::skip]
+    fn signin_hosts() {
+        for (region, fips, dual_stack, expected) in [
+            ("us-east-1", false, false, "https://us-east-1.signin.aws.amazon.com"),
+            ("us-east-1", false, true, "https://signin.us-east-1.api.aws"),
+            ("us-east-1", true, false, "https://signin-fips.us-east-1.amazonaws.com"),
+            ("us-east-1", true, true, "https://signin-fips.us-east-1.api.aws"),
+            ("cn-north-1", false, false, "https://cn-north-1.signin.amazonaws.cn"),
+            ("cn-north-1", false, true, "https://signin.cn-north-1.api.amazonwebservices.com.cn"),
+            ("cn-north-1", true, false, "https://signin-fips.cn-north-1.amazonaws.com.cn"),
+            ("cn-north-1", true, true, "https://signin-fips.cn-north-1.api.amazonwebservices.com.cn"),
+            ("us-gov-west-1", false, false, "https://us-gov-west-1.signin.amazonaws-us-gov.com"),
+            ("us-gov-west-1", false, true, "https://signin.us-gov-west-1.api.aws"),
+            ("us-gov-west-1", true, false, "https://signin-fips.amazonaws-us-gov.com"),
+            ("us-gov-west-1", true, true, "https://signin-fips.us-gov-west-1.api.aws"),
+            ("us-gov-east-1", false, false, "https://us-gov-east-1.signin.amazonaws-us-gov.com"),
+            ("us-gov-east-1", true, false, "https://us-gov-east-1.signin-fips.amazonaws-us-gov.com"),
+            ("us-iso-east-1", false, false, "https://us-iso-east-1.signin.c2shome.ic.gov"),
+            ("us-iso-east-1", false, true, "https://signin.us-iso-east-1.api.aws.ic.gov"),
+            ("us-iso-east-1", true, false, "https://signin-fips.us-iso-east-1.c2s.ic.gov"),
+            ("us-iso-east-1", true, true, "https://signin-fips.us-iso-east-1.api.aws.ic.gov"),
+            ("us-isob-east-1", false, false, "https://us-isob-east-1.signin.sc2shome.sgov.gov"),
+            ("us-isob-east-1", true, false, "https://signin-fips.us-isob-east-1.sc2s.sgov.gov"),
+            ("eu-isoe-west-1", false, false, "https://eu-isoe-west-1.signin.csphome.adc-e.uk"),
+            ("eu-isoe-west-1", true, false, "https://signin-fips.eu-isoe-west-1.cloud.adc-e.uk"),
+            ("us-isof-south-1", false, false, "https://us-isof-south-1.signin.csphome.hci.ic.gov"),
+            ("us-isof-south-1", true, false, "https://signin-fips.us-isof-south-1.csp.hci.ic.gov"),
+            ("eusc-de-east-1", false, false, "https://eusc-de-east-1.signin.amazonaws-eusc.eu"),
+            ("eusc-de-east-1", false, true, "https://signin.eusc-de-east-1.api.amazonwebservices.eu"),
+            ("eusc-de-east-1", true, false, "https://signin-fips.eusc-de-east-1.amazonaws.eu"),
+            ("eusc-de-east-1", true, true, "https://signin-fips.eusc-de-east-1.api.amazonwebservices.eu"),
+        ] {
+            assert_eq!(signin(region, fips, dual_stack), expected);
         }
     }
 

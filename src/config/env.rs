@@ -77,6 +77,8 @@ variables! {
     aws_config_file: PathBuf = "AWS_CONFIG_FILE";
     /// The AWS credentials file.
     aws_shared_credentials_file: PathBuf = "AWS_SHARED_CREDENTIALS_FILE";
+    /// Folder of the AWS CLI's console sign-ins (`aws login`).
+    aws_login_cache_directory: PathBuf = "AWS_LOGIN_CACHE_DIRECTORY";
     /// The profile of this shell.
     aws_profile: String = "AWS_PROFILE";
     /// Its older name. AWS CLI v2 looks at `AWS_PROFILE` first; botocore and CLI v1 look here first.
@@ -93,6 +95,8 @@ variables! {
     aws_endpoint_url_sso: String = "AWS_ENDPOINT_URL_SSO";
     /// Endpoint of SSO OIDC alone.
     aws_endpoint_url_sso_oidc: String = "AWS_ENDPOINT_URL_SSO_OIDC";
+    /// Endpoint of the sign-in service alone.
+    aws_endpoint_url_signin: String = "AWS_ENDPOINT_URL_SIGNIN";
     /// Endpoint of EKS alone.
     aws_endpoint_url_eks: String = "AWS_ENDPOINT_URL_EKS";
     /// `true`: endpoints of the configuration, these variables among them, do not count.

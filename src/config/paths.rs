@@ -49,6 +49,8 @@ pub struct Paths {
     pub aws_credentials: PathBuf,
     /// The AWS CLI's tokens and registrations; no variable moves it.
     pub sso_cache_dir: PathBuf,
+    /// The AWS CLI's console sign-ins.
+    pub login_cache_dir: PathBuf,
     /// The AWS CLI's role credentials; no variable moves it.
     pub cli_cache_dir: PathBuf,
 }
@@ -112,6 +114,11 @@ impl Paths {
                 "credentials",
             ),
             sso_cache_dir: home.join(".aws/sso/cache"),
+            login_cache_dir: env
+                .aws_login_cache_directory
+                .as_ref()
+                .and_then(absolute)
+                .unwrap_or_else(|| home.join(".aws/login/cache")),
             cli_cache_dir: home.join(".aws/cli/cache"),
             settings,
             runtime_dir,
@@ -268,6 +275,7 @@ mod tests {
             (&paths.aws_config, "/home/ann/.aws/config"),
             (&paths.aws_credentials, "/home/ann/.aws/credentials"),
             (&paths.sso_cache_dir, "/home/ann/.aws/sso/cache"),
+            (&paths.login_cache_dir, "/home/ann/.aws/login/cache"),
             (&paths.cli_cache_dir, "/home/ann/.aws/cli/cache"),
         ] {
             assert_eq!(path, Path::new(expected));
@@ -285,7 +293,9 @@ mod tests {
             ("XDG_DATA_HOME", "relative/is/ignored"),
             ("AWS_CONFIG_FILE", "~/dots/aws"),
             ("AWS_SHARED_CREDENTIALS_FILE", "~ann/x"),
+            ("AWS_LOGIN_CACHE_DIRECTORY", "~/logins"),
         ]);
+        assert_eq!(paths.login_cache_dir, Path::new("/home/ann/logins"));
         assert_eq!(paths.runtime_dir, Path::new(run).join("eksd"));
         assert_eq!(paths.settings, Path::new("/c/eksd/config.toml"));
         assert_eq!(paths.state_dir, Path::new("/s/eksd"));

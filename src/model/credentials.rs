@@ -61,3 +61,51 @@ pub struct Registration {
     /// Scopes asked for at registration.
     pub scopes: Vec<String>,
 }
+
+/// A sign-in to the console as the AWS CLI keeps it: keys, and what the next ones are asked for with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsoleToken {
+    /// The keys: they last 15 minutes (Sign-In API, `CreateOAuth2Token`).
+    pub keys: Credentials,
+    /// What the AWS CLI signed in as: its client for this machine, or for another device.
+    pub client_id: String,
+    /// May rotate: the one that the last answer held is the one to use.
+    pub refresh_token: Secret,
+    /// Who signed in. Only a login brings one, and nobody needs it to renew.
+    pub id_token: Option<Secret>,
+    /// The private key that the refresh token is bound to (RFC 9449 section 5): SEC 1 in PEM.
+    pub dpop_key: Secret,
+}
+
+impl ConsoleToken {
+    /// Returns what tells this token from the one before and after it: each renewal brings keys of its
+    /// own, while the refresh token may stay.
+    pub fn mark(&self) -> &Secret {
+        self.keys.session_token.as_ref().unwrap_or(&self.keys.secret_access_key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret_of_a_sign_in() {
+        let hush = || Secret::new("hush");
+        let token = ConsoleToken {
+            keys: Credentials {
+                access_key_id: "ASIAX".to_owned(),
+                secret_access_key: hush(),
+                session_token: Some(hush()),
+                expires_at: None,
+                account_id: Some("111122223333".to_owned()),
+            },
+            client_id: "arn:aws:signin:::devtools/same-device".to_owned(),
+            refresh_token: hush(),
+            id_token: Some(hush()),
+            dpop_key: hush(),
+        };
+        let shown = format!("{token:?}");
+        assert!(!shown.contains("hush") && shown.contains("same-device"), "{shown}");
+    }
+}

@@ -30,7 +30,7 @@ mod transition;
 
 pub use chain::{Chain, ChainError, MfaWay};
 pub use cluster::ClusterFacts;
-pub use credentials::{Credentials, Registration, SsoToken};
+pub use credentials::{ConsoleToken, Credentials, Registration, SsoToken};
 pub use instant::{format_instant, parse_instant};
 pub use profile::{AwsFiles, Entry, FileKind, Finding, Origin, ProfileName, Section, Value};
 pub use secret::Secret;

@@ -6,9 +6,11 @@
 
 pub mod atomic;
 pub mod clusters;
+mod fields;
 pub mod keyring;
 pub mod kubeconfigs;
 pub mod lock;
+pub mod login_cache;
 pub mod mirror;
 pub mod prompt_files;
 pub mod sso_cache;
@@ -16,7 +18,11 @@ pub mod state;
 
 use std::{io, path::PathBuf};
 
+pub use self::fields::Fields;
 use crate::report::{Code, Report};
+
+/// Folders of the AWS tools belong to the person, who may keep parts of them elsewhere.
+const SHARED: atomic::Options = atomic::Options { follow: true, volatile: false };
 
 /// What can go wrong on the disk.
 #[derive(Debug, thiserror::Error)]

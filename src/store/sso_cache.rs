@@ -9,7 +9,6 @@
 //! Refresh tokens work once. Whoever refreshes holds [`SsoCache::lock`] from reading the old token to
 //! writing the new one, and reads again after taking it.
 
-mod fields;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -24,11 +23,9 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use self::fields::Fields;
-use self::fields::Part;
 use super::{
-    StoreError,
-    atomic::{self, Options},
+    Fields, SHARED, StoreError, atomic,
+    fields::{Part, to_json},
     lock::{Lock, Locks},
 };
 
@@ -39,9 +36,6 @@ use crate::{
         parse_instant,
     },
 };
-
-/// The folder belongs to the person, who may keep parts of it elsewhere.
-const SHARED: Options = Options { follow: true, volatile: false };
 
 /// A token as found in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,12 +121,7 @@ impl SsoCache {
         token: &SsoToken,
     ) -> Result<(), StoreError> {
         let path = self.token_path(key);
-        // A new token is worth more than a file that nobody can read.
-        let existing = match read_fields(&path) {
-            Ok(found) => found.map(|(fields, _)| fields).unwrap_or_default(),
-            Err(StoreError::Torn { .. } | StoreError::Unusable { .. }) => Fields::default(),
-            Err(error) => return Err(error),
-        };
+        let existing = Fields::read_to_replace(&path)?;
         let client = token.registration.as_ref();
         let expires_at = format_instant(token.expires_at);
         let registered_until = client.map(|client| format_instant(client.expires_at));
@@ -147,6 +136,7 @@ impl SsoCache {
             ("registrationExpiresAt", registered_until.as_deref()),
             ("refreshToken", token.refresh_token.as_ref().map(Secret::expose)),
         ];
+        let known = known.map(|(name, text)| (name, Part::text(text)));
         self.replace(&path, &existing.merged(&known))
     }
 
@@ -214,7 +204,7 @@ impl SsoCache {
         grant: Grant,
         now: Timestamp,
     ) -> Option<Registration> {
-        let (mut fields, _) = read_fields(&self.dir.join(names::registration(login))).ok()??;
+        let (mut fields, _) = Fields::read(&self.dir.join(names::registration(login))).ok()??;
         let grants = fields.get("grantTypes").and_then(Value::as_array);
         let has = |grant: &str| {
             grants.is_some_and(|grants| grants.iter().any(|own| own.as_str() == Some(grant)))
@@ -302,7 +292,7 @@ impl SsoCache {
     pub fn remove_cli_sso_roles(&self) -> Result<usize, StoreError> {
         let mut removed = 0;
         for path in json_files(&self.cli_dir)? {
-            let is_sso = read_fields(&path).is_ok_and(|found| {
+            let is_sso = Fields::read(&path).is_ok_and(|found| {
                 found.is_some_and(|(f, _)| f.text("ProviderType") == Some("sso"))
             });
             if is_sso && atomic::remove(&path)? {
@@ -314,17 +304,12 @@ impl SsoCache {
 
     fn replace(&self, path: &Path, parts: &[(&str, Part<'_>)]) -> Result<(), StoreError> {
         atomic::ensure_dir(&self.dir)?;
-        atomic::write_with(path, &fields::to_json(parts), SHARED)
+        atomic::write_with(path, &to_json(parts), SHARED)
     }
 }
 
-fn read_fields(path: &Path) -> Result<Option<(Fields, Timestamp)>, StoreError> {
-    let Some(content) = atomic::read(path)? else { return Ok(None) };
-    Ok(Some((Fields::parse(&content.bytes, path)?, content.modified_at)))
-}
-
 fn read_token(path: &Path) -> Result<Option<Cached>, StoreError> {
-    let Some((mut fields, modified_at)) = read_fields(path)? else { return Ok(None) };
+    let Some((mut fields, modified_at)) = Fields::read(path)? else { return Ok(None) };
     let unusable = |why| StoreError::Unusable { path: path.to_owned(), why };
     // Both are needed, the rest is not (botocore `SSOTokenLoader.__call__`).
     let access_token = fields.take_text("accessToken").ok_or(unusable("it has no access token"))?;

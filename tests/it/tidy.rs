@@ -34,7 +34,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 /// Crates that only some rooms may name, outside of tests.
 const CRATES: [(&[&str], &[&str], &str); 9] = [
     (
-        &["aws_*", "rustls", "rustls_*", "hyper", "hyper_*", "http_body", "http_body_util"],
+        &["aws_*", "ring", "rustls", "rustls_*", "hyper", "hyper_*", "http_body", "http_body_util"],
         &["aws"],
         "only `aws` talks to AWS",
     ),

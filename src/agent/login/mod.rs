@@ -18,11 +18,12 @@ use super::{
     answers::rfc3339,
     event::{CodeWanted, Fresh, LoginNews},
     owner::{Agent, Held},
+    watcher,
 };
 use crate::{
     ipc::wire::{LoginAsk, LoginConsole, LoginDone, LoginOpen, LoginParams},
     model::{
-        LoginKey, Secret, SsoToken,
+        Secret,
         session::{Activity, Recipe, SessionKey, Spec},
         status::{self, RootEnd},
         text::printable,
@@ -36,7 +37,7 @@ pub(super) struct Logins {
     flights: BTreeMap<SessionKey, Flight>,
     /// Those who wait for a refresh to tell whether a login is needed.
     asked: Vec<(SessionKey, LoginParams, UnboundedSender<LoginNews>)>,
-    refused: BTreeMap<LoginKey, Secret>,
+    refused: BTreeMap<SessionKey, Secret>,
     codes: Codes,
 }
 
@@ -105,6 +106,35 @@ impl Logins {
         self.flights.contains_key(key)
     }
 
+    /// Returns whether a login there is eksd's own, whose token counts and no other: not where the
+    /// AWS CLI makes it.
+    pub(super) fn is_ours(&self, key: &SessionKey) -> bool {
+        let flight = self.flights.get(key);
+        flight.is_some_and(|flight| !matches!(flight.stage, Stage::Console(_)))
+    }
+
+    /// Returns the logins that the AWS CLI makes, each with its profile.
+    pub(super) fn consoles(&self) -> Vec<(SessionKey, String)> {
+        let flights = self.flights.iter();
+        flights
+            .filter_map(|(key, flight)| match &flight.stage {
+                Stage::Console(console) => Some((key.clone(), console.profile.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Lets those who wait for one login wait for another.
+    pub(super) fn move_to(&mut self, from: &SessionKey, to: &SessionKey) {
+        let Some(mut moved) = self.flights.remove(from) else { return };
+        match self.flights.get_mut(to) {
+            Some(flight) => flight.waiters.append(&mut moved.waiters),
+            None => {
+                self.flights.insert(to.clone(), moved);
+            }
+        }
+    }
+
     /// Tells those who wait what the person must open.
     pub(super) fn opened(&mut self, key: &SessionKey, open: LoginOpen) {
         self.go_on(key, Stage::Open(open));
@@ -160,13 +190,13 @@ impl Logins {
     }
 
     /// Remembers a token that AWS refused, so that its file is not believed again.
-    pub(super) fn note_refused(&mut self, key: &LoginKey, token: &SsoToken) {
-        self.refused.insert(key.clone(), token.access_token.clone());
+    pub(super) fn note_refused(&mut self, key: &SessionKey, mark: &Secret) {
+        self.refused.insert(key.clone(), mark.clone());
     }
 
     /// Returns whether AWS has refused this token.
-    pub(super) fn was_refused(&self, key: &LoginKey, token: &SsoToken) -> bool {
-        self.refused.get(key) == Some(&token.access_token)
+    pub(super) fn was_refused(&self, key: &SessionKey, mark: &Secret) -> bool {
+        self.refused.get(key) == Some(mark)
     }
 }
 
@@ -235,6 +265,10 @@ impl Agent {
             }
             Recipe::Console(login) => {
                 let profile = login.profile.to_string();
+                // An agent for one request looks at no folder otherwise.
+                if !self.watches.are_begun() {
+                    self.watches = watcher::watch(&self.world, &self.mailbox);
+                }
                 let flight = Flight::new(Stage::Console(LoginConsole { profile }), news, None);
                 flight.tell(&root.key);
                 self.logins.flights.insert(root.key.clone(), flight);
@@ -324,6 +358,7 @@ impl Agent {
         LoginDone {
             session: match &root.key {
                 SessionKey::Login(login) => login.to_string(),
+                SessionKey::Console(arn) => arn.clone(),
                 _ => {
                     root.device().map_or_else(|| root.login_name(), |device| device.serial.clone())
                 }
@@ -407,9 +442,12 @@ impl Agent {
         self.logins.over(key, &Err(report));
     }
 
-    /// A session came to be good without the login that waits for it: another tool logged in.
+    /// A session came to be good without the login that waits for it: another tool logged in, which is
+    /// the only way to a console sign-in.
     pub(super) fn login_overtaken(&mut self, key: &SessionKey) {
         let Some(root) = self.sessions.get(key).map(|session| session.spec.clone()) else { return };
+        let until = self.now().checked_add(self.policy.keep_warm);
+        self.warm(std::slice::from_ref(&root), until.unwrap_or(Timestamp::MAX));
         let done = self.login_done(&root, false);
         self.logins.over(key, &Ok(done));
     }

@@ -8,7 +8,8 @@ use crate::{
     agent::{
         callback::Callback,
         event::{Event, Fresh, Mailbox},
-        refresh::{LOCK_PATIENCE, blocking, forget_registration, keep, trouble},
+        refresh::{blocking, forget_registration, keep, trouble},
+        shared::LOCK_PATIENCE,
     },
     aws::{AwsError, Class, Grant, Kind, TokenRequest, pkce},
     ipc::wire::{Flow, LoginOpen},

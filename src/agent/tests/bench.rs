@@ -27,7 +27,7 @@ use crate::{
     notify::Notifier,
     pace::Pace,
     report::Report,
-    store::{atomic, keyring::Keyring, sso_cache::SsoCache},
+    store::{atomic, keyring::Keyring, login_cache::LoginCache, sso_cache::SsoCache},
     world::{Life, World},
 };
 
@@ -135,6 +135,7 @@ impl Bench {
             paths: self.paths.clone(),
             settings,
             sso_cache: SsoCache::new(&self.paths),
+            login_cache: LoginCache::new(&self.paths),
             keyring: Keyring::off(),
             environment_keys: self.env.credentials(),
             container: None,

@@ -2,6 +2,7 @@
 
 mod bench;
 mod clusters;
+mod console;
 mod files;
 mod lengths;
 mod logins;

@@ -12,6 +12,7 @@ use super::{
     super::{Class, Grant, Kind, TokenRequest, eks_token, pkce},
     *,
 };
+use crate::model::ConsoleToken;
 
 fn aws_of(lab: &Lab) -> Aws {
     let mut around = around(&lab.url());
@@ -177,5 +178,54 @@ async fn a_clock_that_is_off_is_told_and_if_near_corrected() {
             assert!((ahead + offset).abs() < 5, "{ahead}");
         }
         assert!((aws.ahead().unwrap().as_secs() + offset).abs() < 5);
+    }
+}
+
+/// Reads a sign-in that the lab made, as `aws login` would leave it.
+fn console(lab: &Lab) -> ConsoleToken {
+    let content = lab.console_login(None).content;
+    let text = |pointer: &str| content.pointer(pointer).unwrap().as_str().unwrap();
+    ConsoleToken {
+        keys: Credentials {
+            access_key_id: text("/accessToken/accessKeyId").to_owned(),
+            secret_access_key: Secret::new(text("/accessToken/secretAccessKey")),
+            session_token: Some(Secret::new(text("/accessToken/sessionToken"))),
+            ..credentials()
+        },
+        client_id: text("/clientId").to_owned(),
+        refresh_token: Secret::new(text("/refreshToken")),
+        id_token: None,
+        dpop_key: Secret::new(text("/dpopKey")),
+    }
+}
+
+#[tokio::test]
+async fn a_console_sign_in_is_renewed_with_its_own_key_and_once() {
+    let lab = Lab::start(Script::default());
+    let aws = aws_of(&lab);
+    let reach = reach("eu-west-1");
+    let first = console(&lab);
+    let next = aws.refresh_console(&reach, &first).await.unwrap();
+    assert_ne!(next.mark(), first.mark());
+    let who = aws.caller_identity(&reach, &next.keys).await.unwrap();
+    assert_eq!(who.arn, "arn:aws:iam::111122223333:user/alice");
+    let again = aws.refresh_console(&reach, &next).await.unwrap();
+    let used = aws.refresh_console(&reach, &next).await.unwrap_err();
+    assert_eq!((used.class, used.kind), (Class::NeedsPerson, Kind::GrantRefused));
+    let other = ConsoleToken { dpop_key: console(&lab).dpop_key, ..again };
+    let stolen = aws.refresh_console(&reach, &other).await.unwrap_err();
+    assert_eq!((stolen.class, stolen.kind), (Class::NeverWorks, Kind::BadRequest), "{stolen}");
+}
+
+#[tokio::test]
+async fn a_proof_is_made_at_the_time_of_aws() {
+    let lab = Lab::start(Script::default());
+    for offset in [600, -600] {
+        lab.set_offset(offset);
+        let (aws, token) = (aws_of(&lab), console(&lab));
+        let error = aws.refresh_console(&reach("eu-west-1"), &token).await.unwrap_err();
+        assert_eq!(error.class, Class::MayPass { retry_after: None }, "{error}");
+        assert!(matches!(error.kind, Kind::ClockSkew { .. }), "{error:?}");
+        aws.refresh_console(&reach("eu-west-1"), &token).await.unwrap();
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod against_lab;
+mod console;
 mod failures;
 mod mfa;
 mod next_door;

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::Path};
 
+use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
@@ -9,7 +10,7 @@ use serde::{
 use serde_json::{Value, error::Category};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::store::{StoreError, Tear};
+use super::{StoreError, Tear, atomic};
 
 /// The fields of a file, in their order. Any may hold a secret: `Debug` prints names only.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -33,6 +34,22 @@ impl Fields {
         })?;
         json.end().map_err(|_| torn(Tear::TrailingGarbage))?;
         Ok(fields)
+    }
+
+    /// Reads a file, and when it was written; `None` where there is none.
+    pub(super) fn read(path: &Path) -> Result<Option<(Self, Timestamp)>, StoreError> {
+        let Some(content) = atomic::read(path)? else { return Ok(None) };
+        Ok(Some((Self::parse(&content.bytes, path)?, content.modified_at)))
+    }
+
+    /// Reads a file that is about to be replaced: what cannot be read is not worth more than what is
+    /// new.
+    pub(super) fn read_to_replace(path: &Path) -> Result<Self, StoreError> {
+        match Self::read(path) {
+            Ok(found) => Ok(found.map(|(fields, _)| fields).unwrap_or_default()),
+            Err(StoreError::Torn { .. } | StoreError::Unusable { .. }) => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the names in order.
@@ -60,28 +77,38 @@ impl Fields {
         }
     }
 
+    /// Takes an object out, likewise.
+    pub(super) fn take_object(&mut self, name: &str) -> Option<Self> {
+        self.get(name)?.as_object()?;
+        let at = self.0.iter().position(|(own, _)| own == name)?;
+        match self.0.remove(at).1 {
+            Value::Object(fields) => Some(Self(fields.into_iter().collect())),
+            _ => None,
+        }
+    }
+
     /// Returns these fields with the known ones put in: in their old place, else at the end; those that
     /// have no value any more are left out.
     pub(super) fn merged<'a>(
         &'a self,
-        known: &[(&'a str, Option<&'a str>)],
+        known: &[(&'a str, Option<Part<'a>>)],
     ) -> Vec<(&'a str, Part<'a>)> {
         let mut parts: Vec<_> = self
             .0
             .iter()
             .filter_map(|(name, value)| {
                 let part = match known.iter().find(|(known, _)| known == name) {
-                    Some((_, text)) => Part::Text((*text)?),
+                    Some((_, part)) => (*part)?,
                     None => Part::Other(value),
                 };
                 Some((name.as_str(), part))
             })
             .collect();
-        for (name, text) in known {
-            if let Some(text) = text
+        for (name, part) in known {
+            if let Some(part) = part
                 && self.get(name).is_none()
             {
-                parts.push((name, Part::Text(text)));
+                parts.push((name, *part));
             }
         }
         parts
@@ -143,13 +170,37 @@ impl<'de> Deserialize<'de> for Fields {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part<'a> {
     Text(&'a str),
+    Object(&'a [(&'a str, Part<'a>)]),
     Other(&'a Value),
+}
+
+impl<'a> Part<'a> {
+    /// Returns a text that may be absent.
+    pub(super) fn text(text: Option<&'a str>) -> Option<Self> {
+        text.map(Self::Text)
+    }
+
+    /// Returns at least how many bytes it takes, where it may hold a secret. Escapes are rare in tokens.
+    fn room(&self) -> usize {
+        match self {
+            Self::Text(text) => 2 * text.len(),
+            Self::Object(parts) => room(parts),
+            Self::Other(_) => 256,
+        }
+    }
+}
+
+fn room(parts: &[(&str, Part<'_>)]) -> usize {
+    parts.iter().map(|(name, part)| name.len() + part.room() + 8).sum::<usize>() + 8
 }
 
 impl Serialize for Part<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Object(parts) => {
+                serializer.collect_map(parts.iter().map(|(name, part)| (name, part)))
+            }
             Self::Other(value) => value.serialize(serializer),
         }
     }
@@ -157,22 +208,9 @@ impl Serialize for Part<'_> {
 
 /// Writes fields as one line of JSON.
 pub(super) fn to_json(parts: &[(&str, Part<'_>)]) -> Zeroizing<Vec<u8>> {
-    struct Object<'a>(&'a [(&'a str, Part<'a>)]);
-
-    impl Serialize for Object<'_> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_map(self.0.iter().map(|(name, part)| (name, part)))
-        }
-    }
-
-    // Room for all of it: growing would leave copies of secrets behind. Escapes are rare in tokens.
-    let size = |part: &Part<'_>| match part {
-        Part::Text(text) => 2 * text.len(),
-        Part::Other(_) => 256,
-    };
-    let room = parts.iter().map(|(name, part)| name.len() + size(part) + 8).sum::<usize>() + 8;
-    let mut json = Zeroizing::new(Vec::with_capacity(room));
-    serde_json::to_writer(&mut *json, &Object(parts))
+    // Room for all of it: growing would leave copies of secrets behind.
+    let mut json = Zeroizing::new(Vec::with_capacity(room(parts)));
+    serde_json::to_writer(&mut *json, &Part::Object(parts))
         .expect("texts and values that came from JSON have a JSON form, and memory takes them");
     json
 }
