@@ -19,6 +19,9 @@ const GAP: Duration = Duration::from_millis(100);
 /// However often AWS asks to slow down, one call in this time may go out.
 const LONGEST_GAP: Duration = Duration::from_millis(1600);
 
+/// Complaints within this time are about the same calls.
+const ONE_INCIDENT: Duration = Duration::from_secs(2);
+
 /// Without another such answer the pace doubles again after this time.
 const EASED_FOR: Duration = Duration::from_mins(1);
 
@@ -75,6 +78,10 @@ impl Pace {
         let now = Instant::now();
         let mut bucket = self.bucket.lock().await;
         bucket.recover(now);
+        // Of calls that went out together, one complaint is enough.
+        if bucket.changed_at.is_some_and(|at| now < at + ONE_INCIDENT) {
+            return;
+        }
         bucket.gap = (bucket.gap * 2).min(LONGEST_GAP);
         bucket.changed_at = Some(now);
         // No burst either.
@@ -120,10 +127,12 @@ mod tests {
         };
         pace.ease().await;
         assert!((1990..=2210).contains(&took(10).await));
-        for _ in 0..9 {
+        for _ in 0..3 {
             pace.ease().await;
+            pace.ease().await;
+            tokio::time::sleep(ONE_INCIDENT).await;
         }
-        assert!((7900..=8100).contains(&took(5).await));
+        assert_eq!(pace.bucket.lock().await.gap, LONGEST_GAP);
         // Four halvings, a minute each.
         tokio::time::sleep(Duration::from_mins(5)).await;
         assert_eq!(took(10).await, 0);

@@ -1,5 +1,7 @@
 //! What others do to a root session: a token in a shared file that is newer, or gone.
 
+use jiff::SignedDuration;
+
 use super::{
     owner::{Agent, Held},
     shared::{self, Shared},
@@ -9,6 +11,9 @@ use crate::model::{
     LoginKey,
     session::{Activity, SessionKey, Trouble},
 };
+
+/// A file that was written this close to eksd's last renewal is the one that it wrote.
+const OWN_WRITE: SignedDuration = SignedDuration::from_secs(60);
 
 impl Agent {
     /// Reads every shared token file at once: nobody is served yet.
@@ -25,6 +30,11 @@ impl Agent {
     /// A shared token file was read, at the start or because it changed.
     pub(super) fn cache_read(&mut self, key: &SessionKey, found: Option<Shared>) {
         let now = self.now();
+        // What is being done about the session writes the file itself; it is read again at its end.
+        if self.flights.contains_key(key) || self.logins.is_ours(key) {
+            self.unread.insert(key.clone());
+            return;
+        }
         let says = found.as_ref().map(|found| found.marks().mark.clone());
         let said = self.files_say.insert(key.clone(), says.clone());
         let is_first_look = said.is_none();
@@ -47,24 +57,37 @@ impl Agent {
         let was_waiting = session.activity == Activity::WaitingForPerson;
         // The token that was refused is not tried again because somebody touched its file.
         let is_dead = was_waiting && self.logins.was_refused(key, found.marks().mark);
-        if !is_new || !found.is_useful(now) || is_dead || self.logins.is_ours(key) {
+        if !is_new || !found.is_useful(now) || is_dead {
             return;
         }
         tracing::info!(session = %key, "token adopted from the shared cache");
         if let SessionKey::Login(login) = key {
             // At the first look every session waits, and what is remembered is better than a file's
             // age.
-            self.remember_adopted(login, &found, was_waiting && !is_first_look);
+            self.remember_adopted(login, &found, was_waiting && !is_first_look, is_first_look);
         }
-        self.forget_flight(key);
         self.hold(key, found.into_fresh());
         self.revive_under(key);
         if self.logins.is_in_flight(key) {
             self.login_overtaken(key);
         }
+        self.resume_logins(key);
     }
 
-    fn remember_adopted(&mut self, login: &LoginKey, found: &Shared, is_login: bool) {
+    /// Reads a shared file that changed while something was being done about its session.
+    pub(super) fn read_again(&mut self, key: &SessionKey) {
+        if self.unread.remove(key) {
+            watcher::read_caches(self, std::slice::from_ref(key));
+        }
+    }
+
+    fn remember_adopted(
+        &mut self,
+        login: &LoginKey,
+        found: &Shared,
+        is_login: bool,
+        is_first_look: bool,
+    ) {
         let modified_at = found.modified_at();
         if is_login || !self.memory.logged_in_at.contains_key(login) {
             self.person_unknown(login);
@@ -74,8 +97,17 @@ impl Agent {
                 self.memory.found_login(login, modified_at);
             }
         } else {
-            // Another tool renewed it: the session lives.
-            self.memory.proved_alive(login, modified_at);
+            // Another tool renewed it, or somebody else logged in: nothing tells which. So it is asked
+            // whose it is now, and the session teaches nothing about lengths.
+            let wrote_it = self
+                .memory
+                .alive_at
+                .get(login)
+                .is_some_and(|at| modified_at.duration_since(*at).abs() < OWN_WRITE);
+            if !(is_first_look && wrote_it) {
+                self.person_unknown(login);
+                self.memory.forget_session(login);
+            }
         }
         self.scribe.keep_state(&self.memory);
     }
@@ -98,5 +130,6 @@ impl Agent {
         {
             session.end(trouble);
         }
+        self.resume_logins(root);
     }
 }

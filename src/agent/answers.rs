@@ -9,7 +9,7 @@ use crate::{
         StatusAnswer, StatusParams, WireCredentials,
     },
     model::{
-        Chain, Credentials, Source,
+        Chain, ChainError, Credentials, Source,
         cluster::Cluster,
         session::{SessionKey, Spec},
         status::{self, View, view},
@@ -85,6 +85,13 @@ impl Agent {
                 || params.names.iter().any(|asked| asked == name || Some(asked.as_str()) == login)
         };
         let profiles = self.known.in_file_order().into_iter().filter(|(name, resolved)| {
+            // Nearly every config has a [default] that only holds settings.
+            if params.names.is_empty()
+                && name.as_str() == "default"
+                && matches!(resolved.chain, Err(ChainError::NoCredentials { .. }))
+            {
+                return false;
+            }
             let login = resolved.chain.as_ref().ok().and_then(Chain::login);
             is_asked(name.as_str(), login.map(|login| login.key.cache_text()))
         });
@@ -168,6 +175,7 @@ impl Agent {
                 RootStatus {
                     ends_at: end.and_then(|end| end.ends_at).map(rfc3339),
                     access_token_expires_at: token.map(rfc3339),
+                    person: self.memory.person.get(&login.key).cloned(),
                     registration_expires_at: facts.registration_expires_at.map(rfc3339),
                     ..plain("sso", login.key.cache_text())
                 }

@@ -183,10 +183,17 @@ impl Agent {
                 Progress::UnderWay { failing: true }
             }
             (_, Some(parent)) if !parent_is_good => self.progress(&parent, begin),
+            // Only a person could bring something better.
+            (Activity::Idle, _) if session.held.is_some() && !session.renewable => {
+                Progress::Stuck(status::needs_person(&key.to_string(), &session.spec, false))
+            }
             _ if begin && session.may_ask(&self.policy, now) => {
                 let failing = 0 < session.failures;
-                self.begin_refresh(key);
-                Progress::UnderWay { failing }
+                if self.begin_refresh(key) {
+                    Progress::UnderWay { failing }
+                } else {
+                    Progress::lost()
+                }
             }
             // The plan begins what is idle and warm in the same turn of the loop.
             (Activity::Idle, _) => Progress::UnderWay { failing: false },

@@ -51,7 +51,7 @@ impl Agent {
             },
             (_, leaf) => self.keys_end(leaf),
         };
-        let root = specs.first().filter(|spec| spec.is_root());
+        let root = specs.first().filter(|spec| spec.wants_person());
         let source = match (root, &chain.source, specs.is_empty()) {
             (_, _, true) => SourceEnd::Now,
             (Some(root), _, _) => SourceEnd::Root(match self.sessions.get(&root.key) {

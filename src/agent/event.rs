@@ -12,7 +12,7 @@ use crate::{
         StatusParams, TokenParams, UseParams,
     },
     model::{
-        AwsFiles, ConsoleToken, Credentials, Reach, SsoToken,
+        AwsFiles, ConsoleToken, Credentials, Reach, Secret, SsoToken,
         cluster::Cluster,
         session::{SessionKey, Trouble},
     },
@@ -126,6 +126,8 @@ pub(super) struct CodeWanted {
 pub(super) struct CodeTried {
     /// The session it was for.
     pub(super) key: SessionKey,
+    /// Of which login.
+    pub(super) number: u64,
     /// What AWS said.
     pub(super) result: Result<Fresh, Trouble>,
 }
@@ -189,7 +191,9 @@ pub(super) enum Event {
     /// The mirror config was written, or could not be. What a tool had written there is kept in a file.
     MirrorWritten(Result<Option<PathBuf>, Report>),
     /// A login is over.
-    LoginEnded { key: SessionKey, result: Result<Fresh, Report> },
+    LoginEnded { key: SessionKey, number: u64, result: Result<Fresh, Report> },
+    /// A session was ended at AWS, since a new one is to begin: the token that is dead now.
+    SessionEnded { key: SessionKey, mark: Secret },
     /// Somebody who waited for a login hung up.
     LoginLeft,
     /// A person logs out.

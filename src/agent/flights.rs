@@ -56,14 +56,15 @@ impl Drop for LastWord {
 
 impl Agent {
     /// Starts the refresh of a session, unless one is in flight.
-    pub(super) fn begin_refresh(&mut self, key: &SessionKey) {
-        let Some(session) = self.sessions.get(key) else { return };
+    /// Returns whether one is under way now.
+    pub(super) fn begin_refresh(&mut self, key: &SessionKey) -> bool {
+        let Some(session) = self.sessions.get(key) else { return false };
         if session.activity == Activity::Refreshing {
-            return;
+            return true;
         }
         let Some(job) = refresh::Job::new(session, &self.vault) else {
             tracing::debug!(session = %key, "nothing to refresh from");
-            return;
+            return false;
         };
         self.last_flight += 1;
         let flight = self.last_flight;
@@ -78,6 +79,7 @@ impl Agent {
             last_word.say(result);
         });
         self.flights.insert(key.clone(), Flight { number: flight, task });
+        true
     }
 
     /// Returns how many refreshes are under way.
@@ -89,6 +91,7 @@ impl Agent {
     pub(super) fn forget_flight(&mut self, key: &SessionKey) {
         if let Some(flight) = self.flights.remove(key) {
             flight.task.abort();
+            self.witness_failed(key);
         }
     }
 
@@ -114,6 +117,7 @@ impl Agent {
             }
         }
         self.resume_logins(key);
+        self.read_again(key);
     }
 
     /// What AWS said about the renewal of a token tells how long sessions last.
@@ -160,6 +164,7 @@ impl Agent {
         }
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.apply(Outcome::Held { validity, renewable }, &self.policy, now);
+        self.rested.remove(key);
         self.vault.insert(key.clone(), held);
     }
 
@@ -241,10 +246,15 @@ impl Agent {
     pub(super) fn revive_under(&mut self, root: &SessionKey) {
         let keys: Vec<SessionKey> =
             self.sessions.keys().filter(|key| self.root_of(key) == Some(root)).cloned().collect();
-        for key in keys {
-            if key != *root
-                && let Some(session) = self.sessions.get_mut(&key)
-            {
+        for key in keys.iter().filter(|key| *key != root) {
+            // What is under way was begun with what is over now.
+            if self.flights.contains_key(key) {
+                self.forget_flight(key);
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.activity = Activity::Idle;
+                }
+            }
+            if let Some(session) = self.sessions.get_mut(key) {
                 session.revive();
             }
         }

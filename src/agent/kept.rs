@@ -56,6 +56,7 @@ impl Agent {
     /// Forgets a session that was logged out of.
     pub(super) fn forget_kept(&self, key: &SessionKey) {
         if let Some(mfa) = mfa_key(key) {
+            // What the store still says about it is of before.
             self.ask_store(Request::Delete { key: mfa }, key.clone());
         }
     }
@@ -92,7 +93,7 @@ impl Agent {
     fn take_kept(&mut self, key: &SessionKey, keys: Credentials) {
         let is_waiting = self.sessions.get(key).is_some_and(|session| {
             session.held.is_none() && session.activity == Activity::WaitingForPerson
-        });
+        }) && !self.rested.contains(key);
         if is_waiting && keys.expires_at.is_some_and(|end: Timestamp| self.now() < end) {
             tracing::info!(session = %key, "taken from the key store");
             self.hold(key, Fresh::Keys(keys));

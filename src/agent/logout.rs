@@ -11,10 +11,10 @@ use super::{
     shared::LOCK_PATIENCE,
 };
 use crate::{
-    aws::Kind,
+    aws::{AwsError, Kind, TokenRequest},
     ipc::wire::{EndedSession, LogoutDone, LogoutParams, StillValid},
     model::{
-        Chain, ProfileName, Secret, Source, SsoLogin,
+        Chain, ProfileName, Source, SsoLogin, SsoToken,
         session::{Activity, Recipe, SessionKey, Spec},
     },
     report::Report,
@@ -23,21 +23,26 @@ use crate::{
 
 impl Agent {
     pub(super) fn logout(&mut self, params: &LogoutParams, reply: Reply<LogoutDone>) {
-        let roots: Vec<Spec> = if params.all {
-            self.known.roots().cloned().collect()
+        let jobs: Vec<Wipe> = if params.all {
+            let roots: Vec<Spec> = self.known.roots().cloned().collect();
+            let jobs = roots.iter().map(|root| self.wipe(root)).collect();
+            self.wipe_rest();
+            jobs
         } else {
-            match self.root_for(params.name.as_deref()) {
-                Ok(root) => vec![root],
+            let name = params.name.as_deref();
+            let job = match self.root_for(name) {
+                Ok(root) => Ok(self.wipe(&root)),
+                // No person begins it; what is held can be wiped all the same.
+                Err(report) => name.and_then(|name| self.wipe_profile(name)).ok_or(report),
+            };
+            match job {
+                Ok(job) => vec![job],
                 Err(report) => {
                     let _hung_up = reply.send(Err(report));
                     return;
                 }
             }
         };
-        let jobs: Vec<Wipe> = roots.iter().map(|root| self.wipe(root)).collect();
-        if params.all {
-            self.wipe_rest();
-        }
         let world = self.world.clone();
         self.workers.spawn(async move {
             let mut ended = Vec::new();
@@ -59,11 +64,7 @@ impl Agent {
                 };
                 self.memory.forget_session(&login.key);
                 self.scribe.keep_state(&self.memory);
-                Rest::Sso {
-                    roles: self.roles_of(login),
-                    login: login.clone(),
-                    access_token: token.map(|token| token.access_token),
-                }
+                Rest::Sso { roles: self.roles_of(login), login: login.clone(), token }
             }
             Recipe::Console(login) => Rest::Console(login.arn.clone()),
             _ => Rest::Nothing,
@@ -71,26 +72,70 @@ impl Agent {
         if let Some(marks) = self.vault.get(&root.key).and_then(Held::marks) {
             self.logins.note_refused(&root.key, marks.mark);
         }
+        // Whoever logs out knows that the session is over.
+        self.rested.insert(root.key.clone());
+        let under: Vec<SessionKey> = self
+            .sessions
+            .keys()
+            .filter(|key| self.root_of(key) == Some(&root.key))
+            .cloned()
+            .collect();
         self.forget_root(&root.key, None);
         self.forget_kept(&root.key);
+        if !root.wants_person() {
+            // It would begin anew by itself.
+            self.rest(&under);
+        }
         let chains = self.chains_of(&root.key);
         Wipe { name: root.login_name(), rest, still_valid, chains }
     }
 
-    /// What hangs on no root session: what programs printed, roles assumed with long-lived keys.
-    fn wipe_rest(&mut self) {
-        let keys: Vec<SessionKey> = self.vault.keys().cloned().collect();
+    /// Drops what sessions hold, and leaves them alone until somebody asks.
+    fn rest(&mut self, keys: &[SessionKey]) {
         for key in keys {
-            self.vault.remove(&key);
-            self.forget_flight(&key);
-            if let Some(session) = self.sessions.get_mut(&key) {
+            self.vault.remove(key);
+            self.forget_flight(key);
+            if let Some(session) = self.sessions.get_mut(key) {
                 session.held = None;
                 session.revive();
                 session.activity = Activity::Idle;
-                // Nothing is fetched again until somebody asks.
                 session.warm_until = None;
             }
+            self.rested.insert(key.clone());
         }
+        let resting = |name: &ProfileName| {
+            let specs = self.known.profile(name.as_str()).map(|resolved| resolved.specs.as_slice());
+            specs.and_then(<[Spec]>::last).is_some_and(|leaf| self.rested.contains(&leaf.key))
+        };
+        // A restart does not wake them either.
+        let names: Vec<ProfileName> =
+            self.memory.last_used_at.keys().filter(|name| resting(name)).cloned().collect();
+        for name in &names {
+            self.memory.last_used_at.remove(name);
+        }
+        self.scribe.keep_state(&self.memory);
+    }
+
+    /// What hangs on no root session: what programs printed, roles assumed with long-lived keys.
+    fn wipe_rest(&mut self) {
+        let has_no_root = |key: &SessionKey| {
+            let root = self.root_of(key).and_then(|root| self.sessions.get(root));
+            root.is_none_or(|root| !root.is_root())
+        };
+        let keys: Vec<SessionKey> =
+            self.sessions.keys().filter(|key| has_no_root(key)).cloned().collect();
+        self.rest(&keys);
+    }
+
+    /// Wipes what a profile that no person begins holds.
+    fn wipe_profile(&mut self, name: &str) -> Option<Wipe> {
+        let resolved = self.known.profile(name)?;
+        let keys: Vec<SessionKey> = resolved.specs.iter().map(|spec| spec.key.clone()).collect();
+        let root = keys.first()?.clone();
+        let still_valid = self.still_valid(&root);
+        let chains = self.chains_of(&root);
+        self.rest(&keys);
+        Some(Wipe { name: name.to_owned(), rest: Rest::Nothing, still_valid, chains })
     }
 
     /// Returns the chains that begin at a root session.
@@ -148,7 +193,7 @@ enum Rest {
     /// In the AWS CLI's cache of sign-ins, by its identity.
     Console(String),
     /// At AWS, and in the AWS CLI's caches.
-    Sso { login: SsoLogin, access_token: Option<Secret>, roles: Vec<(String, String)> },
+    Sso { login: SsoLogin, token: Option<SsoToken>, roles: Vec<(String, String)> },
 }
 
 impl Wipe {
@@ -156,9 +201,7 @@ impl Wipe {
         let (not_told, not_wiped) = match self.rest {
             Rest::Nothing => (None, None),
             Rest::Console(arn) => (None, console::wipe(world, arn).await),
-            Rest::Sso { login, access_token, roles } => {
-                wipe_sso(world, login, access_token, roles).await
-            }
+            Rest::Sso { login, token, roles } => wipe_sso(world, login, token, roles).await,
         };
         let (cache, chains) = (world.sso_cache.clone(), self.chains);
         let removed = blocking(move || {
@@ -176,14 +219,14 @@ impl Wipe {
 async fn wipe_sso(
     world: &Arc<World>,
     login: SsoLogin,
-    access_token: Option<Secret>,
+    token: Option<SsoToken>,
     roles: Vec<(String, String)>,
 ) -> (Option<Report>, Option<Report>) {
     let (cache, key) = (world.sso_cache.clone(), login.key.clone());
     // The file first: whatever AWS says, nothing here can use the session any more.
     let on_disk = blocking(move || {
         let _lock = cache.lock(&key, LOCK_PATIENCE);
-        let token = cache.read(&key).ok().flatten().map(|cached| cached.token.access_token);
+        let token = cache.read(&key).ok().flatten().map(|cached| cached.token);
         let mut removed = cache.remove(&key);
         for (account_id, role_name) in &roles {
             let gone = cache.remove_cli_role_cache(account_id, role_name, &key);
@@ -196,13 +239,41 @@ async fn wipe_sso(
         Ok((token, removed)) => (token, removed.err().map(Report::from)),
         Err(trouble) => (None, Some(trouble.report)),
     };
-    let mut not_told = None;
-    if let Some(token) = access_token.or(token_on_disk)
-        && let Err(error) = world.aws.logout(&login.reach, &token).await
-        // A token that AWS does not know any more needs no logout.
-        && error.kind != Kind::TokenRefused
-    {
-        not_told = Some(error.report(&login.key.to_string()));
-    }
+    let newest = token.into_iter().chain(token_on_disk).max_by_key(|token| token.expires_at);
+    let not_told = match newest {
+        Some(token) => end_at_aws(world, &login, &token).await,
+        None => None,
+    };
     (not_told, not_wiped)
+}
+
+/// Ends the session behind a token at AWS. Returns why that could not be done.
+///
+/// An access token ends within the hour, and the session lives on: such a token is renewed first, or
+/// AWS would not know what to end.
+pub(super) async fn end_at_aws(
+    world: &Arc<World>,
+    login: &SsoLogin,
+    token: &SsoToken,
+) -> Option<Report> {
+    let now = world.clock.now();
+    let told = |error: &AwsError| Some(error.report(&login.key.to_string()));
+    let mut access_token = token.access_token.clone();
+    if token.expires_at <= now
+        && token.is_refreshable(now)
+        && let (Some(refresh), Some(registration)) = (&token.refresh_token, &token.registration)
+    {
+        let request = TokenRequest::Refresh { token: refresh.clone() };
+        match world.aws.create_token(&login.reach, registration, &request).await {
+            Ok(renewed) => access_token = renewed.access_token,
+            // The session is over already.
+            Err(error) if error.kind == Kind::GrantRefused => return None,
+            Err(error) => return told(&error),
+        }
+    }
+    match world.aws.logout(&login.reach, &access_token).await {
+        // A token that AWS does not know any more needs no logout.
+        Err(error) if error.kind != Kind::TokenRefused => told(&error),
+        _ => None,
+    }
 }

@@ -97,6 +97,10 @@ pub(super) struct Agent {
     pub(super) reports: BTreeMap<String, Report>,
     /// Sign-ins of which nobody has asked AWS yet whose they are.
     pub(super) unidentified: BTreeSet<LoginKey>,
+    /// Sessions that somebody logged out of, until they are used again.
+    pub(super) rested: BTreeSet<SessionKey>,
+    /// Shared files that changed while something was being done about their sessions.
+    pub(super) unread: BTreeSet<SessionKey>,
     /// What the key store said last.
     pub(super) key_store: Option<KeyringStatus>,
     /// Sessions that the key store was asked for.
@@ -146,6 +150,8 @@ impl Agent {
             scribe,
             reports: BTreeMap::new(),
             unidentified: BTreeSet::new(),
+            unread: BTreeSet::new(),
+            rested: BTreeSet::new(),
             key_store: None,
             looked_for: BTreeSet::new(),
             earlier_person: BTreeMap::new(),
@@ -268,8 +274,9 @@ impl Agent {
             Event::Identified(identified) => self.identified(identified),
             Event::StoreAnswered { key, answer } => self.store_answered(&key, answer),
             Event::MirrorWritten(result) => self.mirror_written(result),
-            Event::LoginEnded { key, result } => self.end_login(&key, result),
-            Event::LoginLeft => self.logins.sweep(),
+            Event::LoginEnded { key, number, result } => self.login_ended(&key, number, result),
+            Event::SessionEnded { key, mark } => self.session_ended(&key, &mark),
+            Event::LoginLeft => self.login_left(),
             Event::Logout { params, reply } => self.logout(&params, reply),
             Event::Refreshed { key, flight, result } => self.refreshed(&key, flight, result),
             Event::FilesRead { files, unread } => self.files_read(files, unread),
@@ -307,10 +314,10 @@ impl Agent {
             }
         }
         for key in std::mem::take(&mut plan.due) {
-            self.begin_refresh(&key);
+            let _nothing_to_do = self.begin_refresh(&key);
         }
         for key in self.to_probe(now) {
-            self.begin_refresh(&key);
+            let _nothing_to_do = self.begin_refresh(&key);
         }
         self.answer_parked();
         let roots = self.roots(now);
@@ -349,7 +356,7 @@ impl Agent {
                 login_name: session.spec.login_name(),
                 has_ended: session.activity == Activity::WaitingForPerson,
                 end: status::end_of(session, self, now),
-                in_use: session.is_warm(now),
+                in_use: session.is_warm(now) && !self.rested.contains(&session.spec.key),
             })
             .collect()
     }
@@ -392,6 +399,12 @@ impl Agent {
     pub(super) fn note_used(&mut self, profile: &ProfileName, specs: &[Spec]) {
         let now = self.now();
         let until = now.checked_add(self.policy.keep_warm).unwrap_or(Timestamp::MAX);
+        for spec in specs {
+            // Whoever was logged out of is still; asking is no login.
+            if !spec.wants_person() {
+                self.rested.remove(&spec.key);
+            }
+        }
         self.warm(specs, until);
         let last = self.memory.last_used_at.insert(profile.clone(), now);
         let is_news = last.is_none_or(|last| WORTH_NOTING <= span(last, now));
@@ -429,8 +442,20 @@ impl Agent {
             }
             key => wanted.contains_key(key),
         };
-        let gone: Vec<SessionKey> =
-            self.sessions.keys().filter(|key| !is_kept(key)).cloned().collect();
+        // Another start URL under the same name is another sign-in, with everything below it.
+        let moved = |key: &SessionKey| {
+            let now = wanted.get(key).and_then(|spec| spec.sso_login());
+            let before = self.sessions.get(key).and_then(|session| session.spec.sso_login());
+            before.zip(now).is_some_and(|(before, now)| {
+                before.start_url != now.start_url || before.reach.region != now.reach.region
+            })
+        };
+        let gone: Vec<SessionKey> = self
+            .sessions
+            .keys()
+            .filter(|key| !is_kept(key) || self.root_of(key).is_some_and(moved))
+            .cloned()
+            .collect();
         for key in gone {
             self.drop_session(&key);
         }
@@ -438,6 +463,9 @@ impl Agent {
             if let Some(session) = self.sessions.get_mut(key)
                 && session.spec != *spec
             {
+                if session.spec.wants_person() != spec.wants_person() {
+                    session.begins_otherwise(spec.wants_person());
+                }
                 session.spec = spec.clone();
                 if matches!(session.activity, Activity::Refused { .. }) {
                     session.revive();
@@ -468,7 +496,9 @@ impl Agent {
             .iter()
             .filter_map(|(profile, at)| {
                 let until = at.checked_add(keep).ok().filter(|until| now < *until)?;
-                Some((self.known.profile(profile.as_str())?.specs.clone(), until))
+                let specs = self.known.profile(profile.as_str())?.specs.clone();
+                let rests = specs.last().is_some_and(|leaf| self.rested.contains(&leaf.key));
+                (!rests).then_some((specs, until))
             })
             .collect();
         for (specs, until) in warm {

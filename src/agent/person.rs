@@ -29,8 +29,7 @@ impl Agent {
     pub(super) fn identify(&mut self, root: &SessionKey, name: Option<&str>) -> Option<SessionKey> {
         let role = self.role_under(root, name)?;
         self.session(&role);
-        self.begin_refresh(&role.key);
-        Some(role.key)
+        self.begin_refresh(&role.key).then_some(role.key)
     }
 
     fn role_under(&self, root: &SessionKey, name: Option<&str>) -> Option<Spec> {

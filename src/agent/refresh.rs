@@ -326,7 +326,7 @@ async fn begin_mfa(
 /// A code that a program printed may have been used a moment ago; the next one is new.
 fn code_trouble(error: &AwsError, profile: &ProfileName, is_printed: bool) -> Trouble {
     let mut found = trouble(error, profile.as_str());
-    if is_printed && error.kind == Kind::MfaRefused {
+    if is_printed && error.kind == Kind::MfaRefused && found.class == FailureClass::NeedsPerson {
         found.class = FailureClass::MayPass { retry_after: Some(NEXT_CODE) };
     }
     found

@@ -289,6 +289,14 @@ impl Spec {
         }
     }
 
+    /// Returns the Identity Center sign-in that it is, if it is one.
+    pub fn sso_login(&self) -> Option<&SsoLogin> {
+        match &self.recipe {
+            Recipe::Login(login) => Some(login),
+            _ => None,
+        }
+    }
+
     /// Returns the device whose code begins the session, where one does.
     pub fn device(&self) -> Option<&MfaDevice> {
         match (&self.recipe, &self.key) {
@@ -470,6 +478,20 @@ impl Session {
     /// Returns whether it is kept warm at `now`.
     pub fn is_warm(&self, now: Timestamp) -> bool {
         self.warm_until.is_some_and(|until| now < until)
+    }
+
+    /// A device got a command that prints its codes, or lost it: from now on a person begins the session,
+    /// or nobody has to.
+    pub fn begins_otherwise(&mut self, wants_person: bool) {
+        self.renewable = !wants_person;
+        if matches!(self.activity, Activity::Refreshing) {
+            return;
+        }
+        self.activity = match (wants_person, self.held) {
+            (true, None) => Activity::WaitingForPerson,
+            _ => Activity::Idle,
+        };
+        self.trouble = None;
     }
 
     /// Returns whether it is a root session: the step of a chain that only a person can begin.

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use tokio::sync::mpsc::UnboundedSender;
-
-use super::{Flight, Stage};
+use super::{Stage, Waiter};
 use crate::{
     agent::{
         event::{CodeTried, Event, LoginNews},
@@ -20,6 +17,7 @@ use crate::{
     },
     report::{Code, Report},
 };
+use jiff::Timestamp;
 
 /// How long a device shows one code (RFC 6238 section 5.2, the default that AWS's devices use).
 const STEP: i64 = 30;
@@ -79,22 +77,17 @@ fn to_next(now: Timestamp) -> u64 {
 }
 
 impl Agent {
-    pub(super) fn begin_code_login(
-        &mut self,
-        params: &LoginParams,
-        root: &Spec,
-        news: UnboundedSender<LoginNews>,
-    ) {
-        let flight = Flight::new(Stage::Busy, news, None);
-        self.logins.flights.insert(root.key.clone(), flight);
+    pub(super) fn begin_code_login(&mut self, params: &LoginParams, root: &Spec, waiter: Waiter) {
+        if !self.world.is_daemon() {
+            let what = "nothing keeps an MFA session when this command is over";
+            let fix = "run it without `--no-agent` and with `EKSD_NO_AGENT` unset";
+            let report = Report::new(Code::NeedsMfa, what, fix);
+            let _hung_up = waiter.news.send(LoginNews::Over(Err(report)));
+            return;
+        }
+        self.logins.begin(&root.key, Stage::Busy, waiter, params.name.clone());
         match &params.mfa_code {
-            Some(code) => {
-                // Given on the command line: nobody is there to be asked for another one.
-                if let Some(flight) = self.logins.flights.get_mut(&root.key) {
-                    flight.refusals = MOST_REFUSALS;
-                }
-                self.try_code(&root.key, code.expose());
-            }
+            Some(code) => self.try_code(&root.key, code.expose()),
             None => self.ask_for_code(&root.key, None),
         }
     }
@@ -103,9 +96,12 @@ impl Agent {
     fn ask_for_code(&mut self, key: &SessionKey, refused: Option<Report>) {
         let Some(session) = self.sessions.get(key) else { return };
         let Some(device) = session.spec.device() else { return };
+        // As the person named it; another profile of the device would only confuse them.
+        let named = self.logins.flights.get(key).and_then(|flight| flight.name.clone());
+        let named = named.filter(|name| self.known.profile(name).is_some());
         let ask = LoginAsk {
             serial: device.serial.clone(),
-            profile: session.spec.login_name(),
+            profile: named.unwrap_or_else(|| session.spec.login_name()),
             refused,
             wait_seconds: self.logins.codes.wait(&device.serial, self.now()),
         };
@@ -132,25 +128,33 @@ impl Agent {
                 "the code was given already, and each code of `{}` works once",
                 printable(&device.serial)
             );
-            let fix = format!("wait {seconds} s for the next code");
+            let fix = if self.logins.codes.wait(&device.serial, now) == 0 {
+                "type the code that the device shows now".to_owned()
+            } else {
+                format!("wait {seconds} s for the next code")
+            };
             return self.code_refused(key, Report::new(Code::NeedsMfa, what, fix));
         }
         let Some(job) = Job::with_code(&session.spec, Secret::new(code)) else { return };
         self.logins.codes.note(&device.serial, code, now);
-        let (world, mailbox, key) = (self.world.clone(), self.mailbox.clone(), key.clone());
-        let at = key.clone();
+        let (world, mailbox, number) = (self.world.clone(), self.mailbox.clone(), flight.number);
+        let tried = key.clone();
         let task = self.workers.spawn(async move {
             let result = job.run(&world).await;
-            mailbox.send(Event::CodeTried(Box::new(CodeTried { key, result })));
+            mailbox.send(Event::CodeTried(Box::new(CodeTried { key: tried, number, result })));
         });
-        if let Some(flight) = self.logins.flights.get_mut(&at) {
+        if let Some(flight) = self.logins.flights.get_mut(key) {
             flight.stage = Stage::Busy;
             flight.task = Some(task);
         }
     }
 
     pub(in crate::agent) fn code_tried(&mut self, tried: CodeTried) {
-        let CodeTried { key, result } = tried;
+        let CodeTried { key, number, result } = tried;
+        if !self.logins.is_current(&key, number) {
+            tracing::debug!(login = %key, "a code for a login given up");
+            return;
+        }
         match result {
             Ok(fresh) => {
                 let spec = self.sessions.get(&key).map(|session| &session.spec);
@@ -173,7 +177,14 @@ impl Agent {
     fn code_refused(&mut self, key: &SessionKey, report: Report) {
         let Some(flight) = self.logins.flights.get_mut(key) else { return };
         flight.refusals += 1;
-        if MOST_REFUSALS <= flight.refusals {
+        // Who gave a code on the command line is not there to be asked for another one.
+        let (gave, asked): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut flight.waiters).into_iter().partition(|waiter| waiter.gave_code);
+        flight.waiters = asked;
+        for waiter in gave {
+            let _hung_up = waiter.news.send(LoginNews::Over(Err(report.clone())));
+        }
+        if flight.waiters.is_empty() || MOST_REFUSALS <= flight.refusals {
             self.end_login(key, Err(report));
         } else {
             self.ask_for_code(key, Some(report));

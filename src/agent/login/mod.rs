@@ -16,8 +16,8 @@ use tokio::{sync::mpsc::UnboundedSender, task::AbortHandle};
 use self::{code::Codes, sso::Work};
 use super::{
     answers::rfc3339,
-    event::{CodeWanted, Fresh, LoginNews},
-    owner::{Agent, Held},
+    event::{CodeWanted, Event, Fresh, LoginNews, Mailbox},
+    owner::{Agent, Held, bug},
     watcher,
 };
 use crate::{
@@ -39,13 +39,24 @@ pub(super) struct Logins {
     asked: Vec<(SessionKey, LoginParams, UnboundedSender<LoginNews>)>,
     refused: BTreeMap<SessionKey, Secret>,
     codes: Codes,
+    /// The number of the last one: what a login that was given up still says is not for the next.
+    last: u64,
+}
+
+/// Somebody who waits for a login.
+#[derive(Debug)]
+struct Waiter {
+    news: UnboundedSender<LoginNews>,
+    /// Whether they gave a code, and want to hear what became of that one.
+    gave_code: bool,
 }
 
 /// One login, and all who wait for it.
 #[derive(Debug)]
 struct Flight {
+    number: u64,
     stage: Stage,
-    waiters: Vec<UnboundedSender<LoginNews>>,
+    waiters: Vec<Waiter>,
     task: Option<AbortHandle>,
     /// Codes that were not taken.
     refusals: u32,
@@ -69,8 +80,9 @@ enum Stage {
 }
 
 impl Flight {
-    fn new(stage: Stage, waiter: UnboundedSender<LoginNews>, task: Option<AbortHandle>) -> Self {
-        Self { stage, waiters: vec![waiter], task, refusals: 0, name: None, witness: None }
+    fn new(number: u64, stage: Stage, waiter: Waiter, name: Option<String>) -> Self {
+        let waiters = vec![waiter];
+        Self { number, stage, waiters, task: None, refusals: 0, name, witness: None }
     }
 
     /// Tells those whom the stage concerns.
@@ -82,7 +94,7 @@ impl Flight {
         };
         for waiter in self.waiters.iter().take(concerned) {
             if let Some(news) = self.news(key) {
-                let _hung_up = waiter.send(news);
+                let _hung_up = waiter.news.send(news);
             }
         }
     }
@@ -96,6 +108,36 @@ impl Flight {
                 Some(LoginNews::Code(Box::new(wanted)))
             }
             Stage::Console(console) => Some(LoginNews::Console(console.clone())),
+        }
+    }
+}
+
+/// Tells the agent if a login dies without a word, so that nobody waits for ever.
+struct LastWord {
+    mailbox: Mailbox,
+    key: SessionKey,
+    number: u64,
+    is_said: bool,
+}
+
+impl LastWord {
+    fn new(mailbox: &Mailbox, key: &SessionKey, number: u64) -> Self {
+        Self { mailbox: mailbox.clone(), key: key.clone(), number, is_said: false }
+    }
+
+    fn say(mut self, result: Result<Fresh, Report>) {
+        self.is_said = true;
+        let (key, number) = (self.key.clone(), self.number);
+        self.mailbox.send(Event::LoginEnded { key, number, result });
+    }
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if !self.is_said {
+            let (key, number) = (self.key.clone(), self.number);
+            let result = Err(bug("a login died without a word").report);
+            self.mailbox.send(Event::LoginEnded { key, number, result });
         }
     }
 }
@@ -148,17 +190,33 @@ impl Logins {
     }
 
     /// Takes somebody into a login that is under way. Returns them where none is.
-    fn join(
+    fn join(&mut self, key: &SessionKey, waiter: Waiter) -> Option<Waiter> {
+        let Some(flight) = self.flights.get_mut(key) else { return Some(waiter) };
+        if let Stage::Open(open) = &flight.stage {
+            let _hung_up = waiter.news.send(LoginNews::Open(open.clone()));
+        }
+        flight.waiters.push(waiter);
+        None
+    }
+
+    /// Begins a login.
+    fn begin(
         &mut self,
         key: &SessionKey,
-        news: UnboundedSender<LoginNews>,
-    ) -> Option<UnboundedSender<LoginNews>> {
-        let Some(flight) = self.flights.get_mut(key) else { return Some(news) };
-        if let Stage::Open(open) = &flight.stage {
-            let _hung_up = news.send(LoginNews::Open(open.clone()));
-        }
-        flight.waiters.push(news);
-        None
+        stage: Stage,
+        waiter: Waiter,
+        name: Option<String>,
+    ) -> u64 {
+        self.last += 1;
+        let flight = Flight::new(self.last, stage, waiter, name);
+        flight.tell(key);
+        self.flights.insert(key.clone(), flight);
+        self.last
+    }
+
+    /// Returns whether this is the login that is under way there.
+    fn is_current(&self, key: &SessionKey, number: u64) -> bool {
+        self.flights.get(key).is_some_and(|flight| flight.number == number)
     }
 
     fn over(&mut self, key: &SessionKey, result: &Result<LoginDone, Report>) {
@@ -167,26 +225,30 @@ impl Logins {
             task.abort();
         }
         for waiter in flight.waiters {
-            let _hung_up = waiter.send(LoginNews::Over(result.clone()));
+            let _hung_up = waiter.news.send(LoginNews::Over(result.clone()));
         }
     }
 
     /// Ends the logins that nobody waits for any more, and asks the next one where whoever was
-    /// asked has gone.
-    pub(super) fn sweep(&mut self) {
+    /// asked has gone. Returns what has ended.
+    fn sweep(&mut self) -> Vec<SessionKey> {
+        let mut ended = Vec::new();
+        self.asked.retain(|(_, _, news)| !news.is_closed());
         self.flights.retain(|key, flight| {
-            let was_asked = flight.waiters.first().is_some_and(|first| !first.is_closed());
-            flight.waiters.retain(|waiter| !waiter.is_closed());
+            let was_asked = flight.waiters.first().is_some_and(|first| !first.news.is_closed());
+            flight.waiters.retain(|waiter| !waiter.news.is_closed());
             if flight.waiters.is_empty() {
                 tracing::info!(login = %key, "login given up: nobody waits for it");
                 if let Some(task) = &flight.task {
                     task.abort();
                 }
+                ended.push(key.clone());
             } else if !was_asked && matches!(flight.stage, Stage::Code(_) | Stage::Console(_)) {
                 flight.tell(key);
             }
             !flight.waiters.is_empty()
         });
+        ended
     }
 
     /// Remembers a token that AWS refused, so that its file is not believed again.
@@ -210,7 +272,8 @@ impl Agent {
             }
         };
         self.session(&root);
-        let Some(news) = self.logins.join(&root.key, news) else {
+        let waiter = Waiter { news, gave_code: params.mfa_code.is_some() };
+        let Some(Waiter { news, .. }) = self.logins.join(&root.key, waiter) else {
             if let Some(code) = &params.mfa_code {
                 self.try_code(&root.key, code.expose());
             }
@@ -219,10 +282,25 @@ impl Agent {
         if !params.force && self.can_renew_first(&root.key) {
             // Perhaps nobody is needed: one refresh tells.
             self.logins.asked.push((root.key.clone(), params.clone(), news));
-            self.begin_refresh(&root.key);
+            if !self.begin_refresh(&root.key) {
+                self.resume_logins(&root.key);
+            }
             return;
         }
         self.log_in(params, &root, news);
+    }
+
+    /// Somebody who waited for a login hung up.
+    pub(super) fn login_left(&mut self) {
+        for key in self.logins.sweep() {
+            self.read_again(&key);
+        }
+    }
+
+    /// A login is over, one way or another.
+    fn login_over(&mut self, key: &SessionKey, result: &Result<LoginDone, Report>) {
+        self.logins.over(key, result);
+        self.read_again(key);
     }
 
     /// Goes on with the logins that waited for a refresh.
@@ -231,50 +309,61 @@ impl Agent {
         let (now, later) = all.into_iter().partition(|(root, _, _)| root == key);
         self.logins.asked = later;
         for (key, params, news) in Vec::from_iter::<Vec<_>>(now) {
-            if let Some(root) = self.sessions.get(&key).map(|session| session.spec.clone()) {
+            let root = self.sessions.get(&key).map(|session| session.spec.clone());
+            if let Some(root) = root.filter(|_| !news.is_closed()) {
                 self.log_in(&params, &root, news);
             }
         }
     }
 
     fn log_in(&mut self, params: &LoginParams, root: &Spec, news: UnboundedSender<LoginNews>) {
-        let Some(news) = self.logins.join(&root.key, news) else { return };
+        let waiter = Waiter { news, gave_code: params.mfa_code.is_some() };
+        let Some(waiter) = self.logins.join(&root.key, waiter) else { return };
         if !params.force && self.is_login_good(&root.key) {
             let done = self.login_done(root, true);
-            let _hung_up = news.send(LoginNews::Over(Ok(done)));
+            let _hung_up = waiter.news.send(LoginNews::Over(Ok(done)));
             return;
         }
         tracing::info!(login = %root.key, "login begins");
+        let name = params.name.clone();
         match &root.recipe {
             Recipe::Login(login) => {
                 let ended = match self.vault.get(&root.key) {
-                    Some(Held::Token(token)) if params.force => Some(token.access_token.clone()),
+                    Some(Held::Token(token)) if params.force => Some(token.clone()),
                     _ => None,
                 };
-                if params.force {
-                    self.person_unknown(&login.key);
-                    self.memory.forget_session(&login.key);
-                }
-                let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
-                let work = Work { world, mailbox, login: login.clone(), ended };
+                let number = self.logins.begin(&root.key, Stage::Busy, waiter, name);
+                let word = LastWord::new(&self.mailbox, &root.key, number);
+                let work = Work { world: self.world.clone(), word, login: login.clone(), ended };
                 let flow = params.flow;
                 let task = self.workers.spawn(async move { work.run(flow).await });
-                let mut flight = Flight::new(Stage::Busy, news, Some(task));
-                flight.name.clone_from(&params.name);
-                self.logins.flights.insert(root.key.clone(), flight);
+                if let Some(flight) = self.logins.flights.get_mut(&root.key) {
+                    flight.task = Some(task);
+                }
             }
             Recipe::Console(login) => {
+                // The one with the `login_session`: the CLI writes that setting where it logs in.
                 let profile = login.profile.to_string();
                 // An agent for one request looks at no folder otherwise.
                 if !self.watches.are_begun() {
                     self.watches = watcher::watch(&self.world, &self.mailbox);
                 }
-                let flight = Flight::new(Stage::Console(LoginConsole { profile }), news, None);
-                flight.tell(&root.key);
-                self.logins.flights.insert(root.key.clone(), flight);
+                let stage = Stage::Console(LoginConsole { profile });
+                self.logins.begin(&root.key, stage, waiter, None);
             }
-            _ => self.begin_code_login(params, root, news),
+            _ => self.begin_code_login(params, root, waiter),
         }
+    }
+
+    /// The session was ended at AWS, for a login that was to begin anew.
+    pub(super) fn session_ended(&mut self, key: &SessionKey, mark: &Secret) {
+        self.logins.note_refused(key, mark);
+        if let SessionKey::Login(login) = key {
+            self.person_unknown(login);
+            self.memory.forget_session(login);
+            self.scribe.keep_state(&self.memory);
+        }
+        self.forget_root(key, None);
     }
 
     /// Returns the root session that a profile, cluster, sso-session or nothing means.
@@ -371,12 +460,26 @@ impl Agent {
         }
     }
 
-    pub(super) fn end_login(&mut self, key: &SessionKey, result: Result<Fresh, Report>) {
+    /// A login's task has ended; one that was given up says nothing about the next.
+    pub(super) fn login_ended(
+        &mut self,
+        key: &SessionKey,
+        number: u64,
+        result: Result<Fresh, Report>,
+    ) {
+        if self.logins.is_current(key, number) {
+            self.end_login(key, result);
+        } else {
+            tracing::debug!(login = %key, number, "result of a login given up ignored");
+        }
+    }
+
+    fn end_login(&mut self, key: &SessionKey, result: Result<Fresh, Report>) {
         let fresh = match result {
             Ok(fresh) => fresh,
             Err(report) => {
                 tracing::warn!(login = %key, what = report.what, "login failed");
-                return self.logins.over(key, &Err(report));
+                return self.login_over(key, &Err(report));
             }
         };
         let Some(root) = self.sessions.get(key).map(|session| session.spec.clone()) else { return };
@@ -406,7 +509,7 @@ impl Agent {
             return;
         }
         let done = self.login_done(&root, false);
-        self.logins.over(key, &Ok(done));
+        self.login_over(key, &Ok(done));
     }
 
     /// The role that would have told who logged in cannot be had.
@@ -430,7 +533,7 @@ impl Agent {
             let was_person = earlier.filter(|earlier| person.as_ref() != Some(earlier));
             let was_person = was_person.filter(|_| person.is_some());
             let done = LoginDone { person, was_person, ..self.login_done(&root, false) };
-            self.logins.over(key, &Ok(done));
+            self.login_over(key, &Ok(done));
         }
     }
 
@@ -439,7 +542,13 @@ impl Agent {
         let what = format!("{} is gone from the AWS config", printable(&key.title()));
         let report =
             Report::new(Code::LoginFailed, what, "`eksd status --all` lists what there is");
-        self.logins.over(key, &Err(report));
+        let all = std::mem::take(&mut self.logins.asked);
+        let (gone, kept) = all.into_iter().partition(|(root, _, _)| root == key);
+        self.logins.asked = kept;
+        for (_, _, news) in Vec::from_iter::<Vec<_>>(gone) {
+            let _hung_up = news.send(LoginNews::Over(Err(report.clone())));
+        }
+        self.login_over(key, &Err(report));
     }
 
     /// A session came to be good without the login that waits for it: another tool logged in, which is
@@ -449,6 +558,6 @@ impl Agent {
         let until = self.now().checked_add(self.policy.keep_warm);
         self.warm(std::slice::from_ref(&root), until.unwrap_or(Timestamp::MAX));
         let done = self.login_done(&root, false);
-        self.logins.over(key, &Ok(done));
+        self.login_over(key, &Ok(done));
     }
 }

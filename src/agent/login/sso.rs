@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use crate::{
     agent::{
         callback::Callback,
-        event::{Event, Fresh, Mailbox},
+        event::{Event, Fresh},
+        login::LastWord,
+        logout::end_at_aws,
         refresh::{blocking, forget_registration, keep, trouble},
         shared::LOCK_PATIENCE,
     },
     aws::{AwsError, Class, Grant, Kind, TokenRequest, pkce},
     ipc::wire::{Flow, LoginOpen},
-    model::{LoginKey, Registration, Secret, SsoLogin, SsoToken, session::SessionKey},
+    model::{LoginKey, Registration, SsoLogin, SsoToken, session::SessionKey},
     report::{Code, Report},
     store::sso_cache,
     world::World,
@@ -37,18 +39,24 @@ fn kept_grant(grant: Grant) -> sso_cache::Grant {
 /// One login, as a task.
 pub(super) struct Work {
     pub(super) world: Arc<World>,
-    pub(super) mailbox: Mailbox,
+    pub(super) word: LastWord,
     pub(super) login: SsoLogin,
     /// The token of a session that is to be ended first.
-    pub(super) ended: Option<Secret>,
+    pub(super) ended: Option<SsoToken>,
 }
 
 impl Work {
     pub(super) async fn run(self, flow: Flow) {
-        if let Some(token) = &self.ended
-            && let Err(error) = self.world.aws.logout(&self.login.reach, token).await
-        {
-            tracing::warn!(%error, "the earlier session could not be ended at AWS");
+        if let Some(token) = &self.ended {
+            match end_at_aws(&self.world, &self.login, token).await {
+                None => {
+                    let (key, mark) = (self.key(), token.access_token.clone());
+                    self.word.mailbox.send(Event::SessionEnded { key, mark });
+                }
+                Some(report) => {
+                    tracing::warn!(what = report.what, "the earlier session is not ended at AWS");
+                }
+            }
         }
         // Profiles without an sso-session know only the device flow, as in the AWS CLI.
         let is_legacy = matches!(self.login.key, LoginKey::StartUrl(_));
@@ -67,7 +75,7 @@ impl Work {
             }
             Err(report) => Err(report),
         };
-        self.mailbox.send(Event::LoginEnded { key: self.key(), result });
+        self.word.say(result);
     }
 
     fn key(&self) -> SessionKey {
@@ -81,7 +89,7 @@ impl Work {
             user_code,
             expires_at: crate::agent::answers::rfc3339(expires_at),
         };
-        self.mailbox.send(Event::LoginOpened { key: self.key(), open });
+        self.word.mailbox.send(Event::LoginOpened { key: self.key(), open });
     }
 
     fn failed(&self, error: &AwsError) -> Report {
@@ -173,6 +181,10 @@ impl Work {
                 Ok(token) => return Ok(token),
                 Err(error) => match (error.kind, error.class) {
                     (Kind::SlowDown, _) => interval += SLOW_DOWN,
+                    (Kind::Throttled, Class::MayPass { retry_after }) => {
+                        self.world.pace.ease().await;
+                        interval = (interval + SLOW_DOWN).max(retry_after.unwrap_or_default());
+                    }
                     (Kind::LoginTimedOut, _) => return Err(self.timeout()),
                     // An unreachable network passes, too; the code is still good.
                     (Kind::LoginPending, _) | (_, Class::MayPass { .. }) => {}
