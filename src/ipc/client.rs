@@ -368,6 +368,8 @@ impl Pipe {
             match written {
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if is_temporary(&error) => (),
+                // An agent that cannot begin says why before it listens: that is to be read yet.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                 Err(error) => return Err(self.hung_up().because(error.to_string())),
             }
         }

@@ -69,6 +69,23 @@ fn hello_goes_first_and_the_answer_comes_back() {
     assert!(asked[1].contains(r#""id":2,"method":"agent.stop""#), "{asked:?}");
 }
 
+/// An agent that cannot begin says so to the first request, and goes before it has read it.
+#[test]
+fn what_an_agent_said_before_it_hung_up_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("agent.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut client = Client::connect(&socket, SOON).unwrap();
+    let report = Report::new(Code::ConfigBroken, "no such setting", "mend it");
+    let data = serde_json::to_string(&report).unwrap();
+    let line = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32000,"message":"x","data":{data}}}}}"#
+    );
+    writeln!(listener.accept().unwrap().0, "{line}").unwrap();
+    let heard: Result<Empty, Report> = client.ask(Request::Stop(Empty {}), LATE);
+    assert_eq!(heard, Err(report));
+}
+
 #[test]
 fn a_silent_agent_costs_the_deadline() {
     let agent = FakeAgent::saying("", true);
