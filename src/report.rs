@@ -137,9 +137,8 @@ impl Report {
             ChainError::MissingSource { key, near, origin, .. } => {
                 broken(meant(near).unwrap_or_else(|| format!("mend `{key}` at {origin}")))
             }
-            ChainError::Loop { origin, .. } | ChainError::TooDeep { origin } => {
-                broken(format!("mend `source_profile` at {origin}"))
-            }
+            ChainError::Loop { key, origin, .. } => broken(format!("mend `{key}` at {origin}")),
+            ChainError::TooDeep { origin } => broken(format!("mend `source_profile` at {origin}")),
             ChainError::SourceCount { origin } => broken(format!(
                 "leave one of `source_profile` and `credential_source` near {origin}"
             )),

@@ -108,7 +108,9 @@ pub enum ChainError {
     Loop {
         /// The profiles in order, the first one again at the end.
         path: Vec<String>,
-        /// The line that closes the circle.
+        /// The setting that closes the circle.
+        key: &'static str,
+        /// Its line.
         origin: Origin,
     },
     /// More hops than sense.
@@ -233,12 +235,12 @@ impl Walk<'_> {
         if source == name.as_str() {
             // A profile may name itself where it holds keys (botocore, all SDKs).
             if keys_of(section).is_none() {
-                return Err(self.circle(source, origin));
+                return Err(self.circle(source, "source_profile", origin));
             }
             return self.base(name, section);
         }
         if self.path.iter().any(|visited| visited.as_str() == source) {
-            return Err(self.circle(source, origin));
+            return Err(self.circle(source, "source_profile", origin));
         }
         let Some((next, next_section)) = self.files.profiles.get_key_value(source) else {
             let others = self.files.profiles.keys().filter(|other| *other != name);
@@ -254,9 +256,9 @@ impl Walk<'_> {
         self.source_of(next, next_section)
     }
 
-    fn circle(&self, back_to: &str, origin: Origin) -> ChainError {
+    fn circle(&self, back_to: &str, key: &'static str, origin: Origin) -> ChainError {
         let visited = self.path.iter().map(ToString::to_string);
-        ChainError::Loop { path: visited.chain([back_to.to_owned()]).collect(), origin }
+        ChainError::Loop { path: visited.chain([back_to.to_owned()]).collect(), key, origin }
     }
 
     /// The kinds that are not a role, in the CLI's order.
@@ -311,7 +313,7 @@ impl Walk<'_> {
             }));
         };
         if self.path.iter().any(|visited| visited.as_str() == target) {
-            return Err(self.circle(&target, origin));
+            return Err(self.circle(&target, "credential_process", origin));
         }
         let Some((next, next_section)) = self.files.profiles.get_key_value(target.as_str()) else {
             let near = near_miss(&target, self.files.profiles.keys().map(ProfileName::as_str));

@@ -206,3 +206,39 @@ fn an_edited_kubeconfig_is_put_right() {
     fs::remove_file(place.path(file)).unwrap();
     until("put back", || place.path(file).exists());
 }
+
+/// Roles that go in a circle are found without asking for them, and at the line that closes it.
+#[test]
+fn a_circle_is_found_by_a_check() {
+    let place = Place::new();
+    assert_eq!(place.eksd("config check").ok(), "");
+    let line = CONFIG.lines().count() + 2;
+    place.append(
+        "home/.aws/config",
+        "[profile ring]\ncredential_process = eksd credential-process --profile other\n\
+         [profile other]\nrole_arn = arn:aws:iam::111122223333:role/other\n\
+         source_profile = ring\n",
+    );
+    let said = place.eksd("config check").fails(2);
+    assert!(said.contains("ring → other → ring"), "{said}");
+    let fix = format!("fix: mend `credential_process` at ~/.aws/config:{line}");
+    assert!(said.contains(&fix), "{fix}: {said}");
+    // Nobody's login would help.
+    let said = place.eksd("login ring --no-input").fails(14);
+    assert!(said.contains("→ ring") && !said.contains("run `eksd login"), "{said}");
+}
+
+/// An agent that runs is not given up for settings with which none would start.
+#[test]
+fn a_restart_with_broken_settings_keeps_the_agent() {
+    let place = Place::new();
+    place.eksd("agent start").talk();
+    let before = place.agent();
+    place.write("home/.config/eksd/config.toml", "[login]\nflo = \"browser\"\n");
+    let said = place.eksd("agent restart").fails(2);
+    assert!(said.contains("did you mean `flow`?"), "{said}");
+    assert_eq!(place.agent(), before);
+    place.write("home/.config/eksd/config.toml", SETTINGS);
+    place.eksd("agent restart").talk();
+    assert_ne!(place.agent(), before);
+}

@@ -16,6 +16,7 @@ use crate::{
         exit::Done,
         output::{self, Stop},
     },
+    config::Settings,
     ipc::{
         client::{Client, Refusal},
         wire::{Empty, Request, StatusAnswer, StatusParams},
@@ -44,6 +45,8 @@ pub fn run(call: &Call, command: AgentCommand) -> Done {
             Ok(0)
         }
         AgentCommand::Restart => {
+            // An agent that runs is worth more than one that refuses to start.
+            Settings::load(&call.paths).map_err(Report::from)?;
             stop(call)?;
             start(call)
         }

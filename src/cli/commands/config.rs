@@ -3,7 +3,7 @@
 use crate::{
     cli::{args::ConfigCommand, door::Call, exit::Done, output},
     config::{Settings, aws_files},
-    model::{Finding, text::printable_sentence},
+    model::{AwsFiles, ChainError, Finding, chain, text::printable_sentence},
     report::{Code, Report},
 };
 
@@ -23,7 +23,8 @@ fn check(call: &Call) -> u8 {
     let settings = Settings::load(&call.paths).err().map(Report::from);
     let (files, unread) = aws_files::read(&call.paths);
     let findings = files.findings.iter().map(of_finding);
-    let reports: Vec<Report> = settings.into_iter().chain(unread).chain(findings).collect();
+    let reports: Vec<Report> =
+        settings.into_iter().chain(unread).chain(findings).chain(of_profiles(&files)).collect();
     for report in &reports {
         output::report(report);
     }
@@ -39,6 +40,15 @@ fn check(call: &Call) -> u8 {
         ));
     }
     worst
+}
+
+/// Returns what is wrong with each profile as a whole. One without credentials is no mistake: many
+/// hold a region alone.
+fn of_profiles(files: &AwsFiles) -> impl Iterator<Item = Report> {
+    files.profiles.keys().filter_map(|name| match chain::resolve(files, name.as_str()) {
+        Ok(_) | Err(ChainError::NoCredentials { .. }) => None,
+        Err(error) => Some(Report::of_chain(name.as_str(), &error)),
+    })
 }
 
 fn of_finding(finding: &Finding) -> Report {

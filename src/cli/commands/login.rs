@@ -44,6 +44,9 @@ use crate::{
 /// then says so; this is for an agent that does not.
 const LOGIN_LIMIT: Duration = Duration::from_mins(16);
 
+/// After how long without news the wait is explained.
+const QUIET_LIMIT: Duration = Duration::from_secs(3);
+
 /// How long an agent may take to read an answer.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
 
@@ -116,6 +119,10 @@ fn needs_nobody(door: &mut door::Door, args: &LoginArgs) -> Result<bool, Report>
     if code == 0 && !args.force {
         return Ok(false);
     }
+    // A person would not help either; the agent says why.
+    if code == 14 {
+        return Ok(true);
+    }
     if args.mfa_code.is_some() {
         return Ok(true);
     }
@@ -164,6 +171,7 @@ impl Person<'_> {
         mut ends: Ends,
     ) -> Result<Option<LoginDone>, Report> {
         let id = client.send(Request::LoginStart(params), until)?;
+        let mut quiet_until = Some(until.min(Instant::now() + QUIET_LIMIT));
         loop {
             if self.asked.is_some() && self.terminal.as_ref().is_some_and(Terminal::has_line) {
                 if !self.hear(client)? {
@@ -175,7 +183,17 @@ impl Person<'_> {
             if self.asked.is_some() {
                 others.extend(self.terminal.as_ref().map(AsFd::as_fd));
             }
-            match client.hear::<LoginDone>(id, Some(until), &others)? {
+            let heard = client.hear::<LoginDone>(id, quiet_until.or(Some(until)), &others)?;
+            if matches!(heard, Heard::Late) && quiet_until.take().is_some_and(|it| it < until) {
+                output::talk(
+                    "waiting for AWS, or for the same login in another terminal (Ctrl-C to leave)",
+                );
+                continue;
+            }
+            if matches!(heard, Heard::Notification(_)) {
+                quiet_until = None;
+            }
+            match heard {
                 Heard::Answer(done) => {
                     self.leave_prompt();
                     return Ok(Some(done));
