@@ -6,7 +6,7 @@ use super::{
     event::Fresh,
     owner::Agent,
     refresh::{blocking, not_kept, trouble},
-    shared::{self, Begun, LOCK_PATIENCE, Race},
+    shared::{self, Begun, LOCK_PATIENCE, Race, Shared},
 };
 use crate::{
     aws::Class,
@@ -26,9 +26,13 @@ pub(super) async fn renew(
     ours: &ConsoleToken,
 ) -> Result<Fresh, Trouble> {
     let key = SessionKey::Console(login.arn.clone());
-    let guard = match shared::begin(world, &key, ours.into()).await? {
+    let (guard, newer) = match shared::begin(world, &key, ours.into()).await? {
         Begun::Faster(found) => return Ok(found.into_fresh()),
-        Begun::Ours(guard) => guard,
+        Begun::Ours { guard, newer } => (guard, newer),
+    };
+    let ours = match newer.as_deref() {
+        Some(Shared::Console(newer)) => &newer.token,
+        _ => ours,
     };
     let error = match world.aws.refresh_console(&login.reach, ours).await {
         Ok(token) => {

@@ -8,7 +8,7 @@ use super::{
     console,
     event::Fresh,
     owner::{Held, bug},
-    shared::{self, Begun, Race},
+    shared::{self, Begun, Race, Shared},
 };
 use crate::{
     aws::{AwsError, Class, Kind, TokenRequest, web_identity_token},
@@ -355,9 +355,13 @@ async fn refresh_token(
     ours: SsoToken,
 ) -> Result<Fresh, Trouble> {
     let key = SessionKey::Login(login.key.clone());
-    let guard = match shared::begin(world, &key, (&ours).into()).await? {
+    let (guard, newer) = match shared::begin(world, &key, (&ours).into()).await? {
         Begun::Faster(found) => return Ok(found.into_fresh()),
-        Begun::Ours(guard) => guard,
+        Begun::Ours { guard, newer } => (guard, newer),
+    };
+    let ours = match newer.map(|newer| *newer) {
+        Some(Shared::Sso(newer)) => newer.token,
+        _ => ours,
     };
     let now = world.clock.now();
     let (Some(refresh_token), Some(registration)) = (&ours.refresh_token, &ours.registration)

@@ -153,7 +153,13 @@ pub(super) enum Begun {
     /// Another program was faster.
     Faster(Box<Shared>),
     /// It is ours to renew, and nobody of eksd's does it at the same time while the lock is held.
-    Ours(Option<Lock>),
+    Ours {
+        /// The lock, if it could be had.
+        guard: Option<Lock>,
+        /// What another program made of ours, where that has ended again. It is this that can be
+        /// renewed: AWS may end the whole session of a refresh token that is used twice.
+        newer: Option<Box<Shared>>,
+    },
 }
 
 /// Takes the lock of a session's file and reads it again: another program that shares it may have been
@@ -165,14 +171,14 @@ pub(super) async fn begin(
 ) -> Result<Begun, Trouble> {
     let (at, of) = (world.clone(), key.clone());
     let (guard, on_disk) = blocking(move || (lock(&at, &of), read(&at, &of))).await?;
-    match on_disk {
-        Ok(Some(found))
-            if found.marks().is_newer_than(ours)
-                && world.clock.now() < found.marks().expires_at =>
-        {
-            Ok(Begun::Faster(Box::new(found)))
+    let newer = on_disk.ok().flatten().filter(|found| found.marks().is_newer_than(ours));
+    match newer.map(Box::new) {
+        Some(found) if world.clock.now() < found.marks().expires_at => Ok(Begun::Faster(found)),
+        // One that ended before ours is what ours was made from, and could not be replaced.
+        newer => {
+            let newer = newer.filter(|found| ours.expires_at < found.marks().expires_at);
+            Ok(Begun::Ours { guard, newer })
         }
-        _ => Ok(Begun::Ours(guard)),
     }
 }
 

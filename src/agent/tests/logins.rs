@@ -299,6 +299,36 @@ async fn a_refresh_token_that_another_tool_used_is_no_end() {
     assert_eq!(bench.token_json()["extra"], "kept");
 }
 
+/// With a refresh token that was used AWS may end the session: what is in the file is to be used.
+#[tokio::test]
+async fn what_another_tool_renewed_is_renewed_even_where_it_has_ended_since() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    bench.credentials("dev").await.unwrap();
+    let mut file = bench.token_json();
+    let body = serde_json::json!({
+        "clientId": file["clientId"], "clientSecret": file["clientSecret"],
+        "grantType": "refresh_token", "refreshToken": file["refreshToken"],
+    });
+    let answer = post(&bench.lab.url(), "/token", &body).await;
+    file["accessToken"] = answer["accessToken"].clone();
+    file["refreshToken"] = answer["refreshToken"].clone();
+    file["expiresAt"] = "2026-03-02T09:20:00Z".into();
+    atomic::write(&bench.token_file(), file.to_string().as_bytes()).unwrap();
+
+    assert!(bench.lab.script().reuse_revokes_family);
+    // The machine sleeps until both have ended.
+    bench.advance(minutes(90));
+    bench.lab.called("CreateToken", 3).await;
+    bench
+        .until(|status| {
+            let root = status.profiles[0].root.as_ref().unwrap();
+            root.access_token_expires_at.as_deref() == Some("2026-03-02T10:30:00Z")
+        })
+        .await;
+    assert_eq!(bench.lab.count("CreateToken"), 3);
+}
+
 async fn post(base: &str, path: &str, body: &serde_json::Value) -> serde_json::Value {
     let host = base.strip_prefix("http://").unwrap();
     let body = body.to_string();
