@@ -6,7 +6,8 @@ use std::{
     fs,
     os::unix::process::ExitStatusExt,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -76,6 +77,41 @@ fn the_command_is_this_process_and_has_no_others() {
     // Rust's programs ignore SIGPIPE, which is number 13; others rely on it.
     let ignored = lines[2].split_whitespace().last().unwrap();
     assert_eq!(u64::from_str_radix(ignored, 16).unwrap() >> 12 & 1, 0, "{text}");
+}
+
+/// A process that ends with the test, however that ends.
+struct Guarded(Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A shell that becomes this program leaves it children that end when they like.
+#[test]
+fn children_of_somebody_else_are_not_waited_for() {
+    let home = Home::new();
+    let mut command = Command::new("sh");
+    // What stays in the background ends with its input, which is the test's.
+    let script = format!(
+        "exec 3<&0; cat <&3 >/dev/null 2>&1 & exec '{}' --no-agent exec dev -- true",
+        env!("CARGO_BIN_EXE_eksd")
+    );
+    let like = home.command(&[]);
+    command.args(["-c", &script]).env_clear();
+    command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = Guarded(command.stdin(Stdio::piped()).spawn().unwrap());
+    let until = Instant::now() + Duration::from_secs(20);
+    let status = loop {
+        if let Some(status) = child.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < until, "it waits for the other child");
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    assert!(status.success(), "{status}");
 }
 
 #[test]
