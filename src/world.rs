@@ -93,7 +93,7 @@ impl World {
             environment_keys: env.credentials(),
             container: container_source(env),
             ambient: ambient(env, life == Life::Once),
-            helpers: program::Environment::of(env, &paths),
+            helpers: helpers(env, &paths, life),
             keyring: keyring.unwrap_or_else(|_| Keyring::off()),
             clock: Arc::new(SystemClock),
             aws,
@@ -119,6 +119,11 @@ impl World {
     pub fn kubeconfig_path(&self, alias: &str) -> PathBuf {
         self.paths.kubeconfig_dir.join(format!("{alias}.yaml"))
     }
+}
+
+fn helpers(env: &Env, paths: &Paths, life: Life) -> program::Environment {
+    let helpers = program::Environment::of(env, paths);
+    if life == Life::Once { helpers.for_one_call(env) } else { helpers }
 }
 
 fn surroundings(env: &Env) -> Surroundings {

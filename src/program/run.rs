@@ -54,6 +54,9 @@ pub async fn run(
     if command.contains('\0') {
         return Err(ProgramError::NotStarted { source: io::ErrorKind::InvalidInput.into() });
     }
+    if let Some(profile) = environment.repeated() {
+        return Err(ProgramError::Loop { profile: profile.to_owned() });
+    }
     let mut helper = Helper::start(command, environment)
         .map_err(|source| ProgramError::NotStarted { source })?;
     let ended = tokio::time::timeout(deadline, helper.end()).await;

@@ -206,6 +206,20 @@ async fn the_last_complaints_are_shown_and_no_part_of_a_word() {
 }
 
 #[tokio::test]
+async fn a_helper_that_waits_for_itself_is_not_run() {
+    let env = crate::config::Env::from_map([("HOME", "/h"), ("EKSD_PROFILE_CHAIN", "dev\nother")]);
+    let made = environment().for_one_call(&env).for_profile("dev", None);
+    let error = run("echo planted", &made, PATIENCE).await.unwrap_err();
+    assert_eq!(error.class(), FailureClass::NeverWorks);
+    let report = report(&error);
+    assert_eq!(
+        report.why,
+        ["the program of profile `dev` asks for its own keys, by way of another profile"]
+    );
+    assert_eq!(report.fix, "give the program at ~/.aws/config:7 another profile to ask for");
+}
+
+#[tokio::test]
 async fn failures_say_why_without_secrets() {
     let error = helper(
         "echo 'no item \"aws\": token=planted-token, key AKIAIOSFODNN7EXAMPLE' >&2; \

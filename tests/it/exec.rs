@@ -210,6 +210,44 @@ fn a_program_that_prints_keys_does_not_ask_for_its_own() {
     assert!(output.stdout.is_empty());
 }
 
+/// Two programs, each of which asks for the other's profile, and no agent that would know.
+#[test]
+fn programs_that_ask_for_each_other_end() {
+    let home = Home::new();
+    let script = |asked: &str| {
+        format!(
+            "#!/bin/sh\nexec '{}' credential-process --profile {asked}\n",
+            env!("CARGO_BIN_EXE_eksd")
+        )
+    };
+    home.write("a", &script("b"));
+    home.write("b", &script("a"));
+    home.write("c", &script("role"));
+    let file = |name: &str| home.0.path().join(name);
+    home.write(
+        ".aws/config",
+        &format!(
+            "[profile a]\ncredential_process = sh '{}'\n[profile b]\ncredential_process = sh '{}'\n\
+             [profile c]\ncredential_process = sh '{}'\n\
+             [profile role]\nrole_arn = arn:aws:iam::111122223333:role/r\nsource_profile = c\n",
+            path(&file("a")),
+            path(&file("b")),
+            path(&file("c"))
+        ),
+    );
+    for (profile, named) in [("a", "profile `a`"), ("c", "profile `c`")] {
+        let began = Instant::now();
+        let mut command = home.command(&["--no-agent", "credential-process", "--profile", profile]);
+        let output = command.env_remove("EKSD_NO_AGENT").output().unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{complaint}");
+        assert!(complaint.contains("asks for its own keys"), "{complaint}");
+        assert!(complaint.contains(named), "{complaint}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert!(!home.0.path().join(".local/state/eksd/run/agent.lock").exists(), "no agent");
+    }
+}
+
 fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
