@@ -57,7 +57,7 @@ const MOST_LEASES: usize = 256;
 
 /// Returns the folder of the token files.
 pub(super) fn folder(paths: &Paths) -> PathBuf {
-    paths.runtime_dir.join("endpoint")
+    paths.endpoint_dir()
 }
 
 /// The way to the endpoint; it runs in [`Desk::run`].
