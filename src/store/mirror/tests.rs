@@ -110,6 +110,37 @@ fn secrets_go_wherever_they_stand() {
 }
 
 #[test]
+fn secrets_go_however_they_are_written() {
+    for secret in [
+        "# \"aws_secret_access_key\" = \"SECRET\"\n",
+        "# 'aws_session_token': SECRET\n",
+        "# {\"SecretAccessKey\": \"SECRET\"}\n",
+        "# `secret_access_key` = SECRET\n",
+        ";aws_secret_key=SECRET\n",
+        "secret_access_key = SECRET\n",
+        "aws_secret_key = SECRET\n",
+    ] {
+        check(
+            &format!("[profile a]\n{secret}region = r\n"),
+            "",
+            "[profile a]\n# eksd: lines about keys are left out here: a mirror holds no secret (1)\nregion = r\n",
+        );
+    }
+    for secret in [
+        "# aws_secret_access_key =\n# SECRET\n",
+        "#aws_session_token:\t\n#\tSECRET\n",
+        "; \"aws_secret_key\" = \"\n;SECRET\n",
+        "# aws_secret_access_key = \\\n#\n#  SECRET\n",
+    ] {
+        let text = mirror(&format!("[profile a]\n{secret}# mine\nregion = r\n"), "");
+        assert!(!text.contains("SECRET") && text.contains("# mine\nregion = r\n"), "{text}");
+    }
+    // What is not about a value stays.
+    let config = "# rotate aws_secret_access_key often\n[profile a]\n# SECRETS: none\nregion = r\n";
+    check(config, "", config);
+}
+
+#[test]
 fn the_credentials_file_wins_key_by_key() {
     let config =
         format!("[profile dev]\nregion = config\n  more\n# note\noutput = text\n{SSO}{CORP}");
