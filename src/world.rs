@@ -9,7 +9,7 @@ use std::{
 use crate::{
     aws::{Aws, ContainerSource, Endpoints, InstanceMetadata, Surroundings},
     clock::{Clock, SystemClock, system_now},
-    config::{Env, Paths, Settings, ambient},
+    config::{Env, Paths, Settings, ambient, is_own_endpoint},
     model::{Credentials, Section},
     notify::{Desktop, Notifier, Silent},
     pace::Pace,
@@ -94,9 +94,9 @@ impl World {
         };
         Ok(Self {
             environment_keys: env.credentials(),
-            container: container_source(env),
-            ambient: ambient(env, life == Life::Once),
-            helpers: program::Environment::of(env, &paths),
+            container: container_source(env, &paths),
+            ambient: ambient(env, &paths, life == Life::Once),
+            helpers: helpers(env, &paths, life),
             keyring: keyring.unwrap_or_else(|_| Keyring::off()),
             clock: Arc::new(SystemClock),
             aws,
@@ -123,6 +123,11 @@ impl World {
     pub fn kubeconfig_path(&self, alias: &str) -> PathBuf {
         self.paths.kubeconfig_dir.join(format!("{alias}.yaml"))
     }
+}
+
+fn helpers(env: &Env, paths: &Paths, life: Life) -> program::Environment {
+    let helpers = program::Environment::of(env, paths);
+    if life == Life::Once { helpers.for_one_call(env) } else { helpers }
 }
 
 fn surroundings(env: &Env) -> Surroundings {
@@ -161,10 +166,9 @@ fn surroundings(env: &Env) -> Surroundings {
     }
 }
 
-/// Returns where containers get their credentials, if the environment says so. Below `eksd exec --server`
-/// that is eksd itself, and nobody serves himself.
-fn container_source(env: &Env) -> Option<ContainerSource> {
-    if env.eksd_exec.is_some() {
+/// Returns where containers get their credentials, if the environment says so.
+fn container_source(env: &Env, paths: &Paths) -> Option<ContainerSource> {
+    if is_own_endpoint(env, paths) {
         return None;
     }
     ContainerSource::new(

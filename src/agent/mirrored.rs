@@ -1,6 +1,9 @@
 //! The mirror config in step with the AWS files, once somebody uses it.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{event::Event, owner::Agent, refresh::blocking};
 use crate::{
@@ -14,14 +17,21 @@ const SUBJECT: &str = "mirror";
 impl Agent {
     /// Writes the mirror anew where it is used and says something else.
     pub(super) fn follow_with_mirror(&mut self) {
+        self.refresh_mirror(Duration::ZERO);
+    }
+
+    /// Does the same after a while.
+    pub(super) fn refresh_mirror(&mut self, wait: Duration) {
         if !self.world.is_daemon() {
             return;
         }
         let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
         self.workers.spawn(async move {
+            tokio::time::sleep(wait).await;
             let refresh = move || {
-                if !Mirror::at(&world.paths).config.exists() {
-                    return Ok(None);
+                let there = Mirror::at(&world.paths);
+                if !there.config.exists() {
+                    return Ok(there.with_kept().kept);
                 }
                 mirror::refresh(&world.paths, &world.command).map(|mirror| mirror.kept)
             };
@@ -31,7 +41,10 @@ impl Agent {
         });
     }
 
+    /// Says what is kept beside the mirror, until that is gone.
     pub(super) fn mirror_written(&mut self, result: Result<Option<PathBuf>, Report>) {
+        // It may have been made just now.
+        self.watches.renew();
         let report = match result {
             Ok(None) => {
                 self.reports.remove(SUBJECT);
@@ -45,13 +58,16 @@ impl Agent {
 }
 
 /// Somebody ran `aws configure` in a shell that uses the mirror.
-fn kept_aside(kept: &std::path::Path) -> Report {
+fn kept_aside(kept: &Path) -> Report {
+    let own = if kept.file_stem().is_some_and(|name| name == "config") {
+        "~/.aws/config"
+    } else {
+        "~/.aws/credentials"
+    };
     let kept = kept.display();
     Report::new(
         Code::ConfigBroken,
-        format!(
-            "a tool wrote keys into the mirror config, which eksd writes; they are in `{kept}`"
-        ),
-        format!("move them into `~/.aws/credentials`, then remove `{kept}`"),
+        format!("a tool wrote into the mirror config, which eksd writes; that is in `{kept}`"),
+        format!("move what you need of it into `{own}`, then remove `{kept}`"),
     )
 }

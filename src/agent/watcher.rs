@@ -1,4 +1,5 @@
-//! Watched folders: the AWS files, the shared SSO cache, the kubeconfigs, and the agent's own socket.
+//! Watched folders: the AWS files, the shared SSO cache, the kubeconfigs, the mirror config, and the
+//! agent's own socket.
 //!
 //! An event only says where to look; what is there decides. So a burst of events costs one reading,
 //! and a change within the same second is not missed.
@@ -39,6 +40,8 @@ pub(super) enum Change {
     Cache,
     /// A kubeconfig of ours.
     Kubeconfigs,
+    /// The mirror config, or what is kept beside it.
+    Mirror,
     /// The runtime folder.
     Runtime,
 }
@@ -58,7 +61,7 @@ impl Watches {
 
     /// Watches every folder that is there. A watch ends with its folder, so this is done again
     /// whenever something changed: a folder that was removed and made anew is watched again.
-    fn renew(&mut self) {
+    pub(super) fn renew(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
         for folder in &self.folders {
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
@@ -148,6 +151,7 @@ fn places(world: &World) -> Vec<Place> {
         (&paths.sso_cache_dir, Change::Cache),
         (&paths.login_cache_dir, Change::Cache),
         (&paths.kubeconfig_dir, Change::Kubeconfigs),
+        (&paths.mirror_dir, Change::Mirror),
         (&paths.runtime_dir, Change::Runtime),
     ] {
         places.push(Place { folder: folder.clone(), file: None, change });
@@ -165,6 +169,8 @@ pub(super) fn follow(agent: &mut Agent, change: Change) {
             read_caches(agent, &keys);
         }
         Change::Kubeconfigs => agent.restore_kubeconfigs(),
+        // A file that is replaced under its writer takes what comes later with it.
+        Change::Mirror => agent.refresh_mirror(BEING_WRITTEN),
         Change::Runtime => {
             if agent.world.is_daemon() && !agent.world.paths.socket.exists() {
                 // The folder was wiped (logout of the last seat): nobody can reach this agent any

@@ -179,7 +179,7 @@ pub enum EnvFormat {
     Sh,
     /// fish: eksd env dev --format fish | source
     Fish,
-    /// PowerShell: eksd env dev --format powershell | Invoke-Expression
+    /// PowerShell: eksd env dev --format powershell | Out-String | Invoke-Expression
     Powershell,
     /// docker --env-file, Compose, dotenv libraries
     Dotenv,

@@ -2,10 +2,12 @@
 //! command alone.
 
 use std::{
+    cell::RefCell,
     thread::sleep,
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, WaitOptions, waitpid};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -30,6 +32,12 @@ const END_LIMIT: Duration = Duration::from_secs(3);
 /// Between two looks at whether it has.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long one that answered in the agent's place may take to end, once nobody asks it any more.
+const STAND_IN_LIMIT: Duration = Duration::from_secs(2);
+
+/// Between two looks at whether it has: milliseconds are usual.
+const STAND_IN_PAUSE: Duration = Duration::from_millis(2);
+
 /// How often a question is asked whose agent ends over it. One that ends over every question has a
 /// bug, and a new agent each time would not mend it.
 const TRIES: u32 = 3;
@@ -43,13 +51,16 @@ pub struct Call {
     pub paths: Paths,
     /// Whether the agent is to be left alone.
     pub no_agent: bool,
+    /// Those that this process started to answer in the agent's place.
+    stand_ins: RefCell<Vec<Pid>>,
 }
 
 impl Call {
     /// Looks around; `no_agent` is the flag, the environment may say the same.
     pub fn new(env: &Env, no_agent: bool) -> Result<Self, Report> {
         let no_agent = no_agent || env.is_without_agent();
-        Ok(Self { paths: Paths::new(env)?, env: env.clone(), no_agent })
+        let paths = Paths::new(env)?;
+        Ok(Self { paths, env: env.clone(), no_agent, stand_ins: RefCell::default() })
     }
 }
 
@@ -105,7 +116,7 @@ pub fn open(call: &Call, wish: Wish) -> Result<Door, Report> {
     if call.no_agent {
         return match wish {
             Wish::Running => Err(not_running()),
-            Wish::Started | Wish::Served => start::once(&agent_program(call)?).map(Door::Once),
+            Wish::Started | Wish::Served => stand_in(call),
         };
     }
     match Client::connect(&call.paths.socket, CONNECT_LIMIT) {
@@ -115,12 +126,29 @@ pub fn open(call: &Call, wish: Wish) -> Result<Door, Report> {
         Err(Refusal::NoAgent) => match start(call) {
             Ok(client) => Ok(Door::Agent(client)),
             Err(report) if wish == Wish::Started => Err(report),
-            Err(report) => agent_program(call)
-                .and_then(|program| start::once(&program))
-                .map(Door::Once)
-                // Why there is no agent says more than why there is no stand-in either.
-                .map_err(|_| report),
+            // Why there is no agent says more than why there is no stand-in either.
+            Err(report) => stand_in(call).map_err(|_| report),
         },
+    }
+}
+
+fn stand_in(call: &Call) -> Result<Door, Report> {
+    let client = start::once(&agent_program(call)?)?;
+    call.stand_ins.borrow_mut().extend(client.pid());
+    Ok(Door::Once(client))
+}
+
+/// Waits, not for long, until those have ended that answered in the agent's place, where nobody asks
+/// them any more. Other children are somebody else's: a shell that became this process has its own.
+pub fn forget_stand_ins(call: &Call) {
+    let until = Instant::now() + STAND_IN_LIMIT;
+    for pid in call.stand_ins.take() {
+        while matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)) {
+            if until <= Instant::now() {
+                return;
+            }
+            sleep(STAND_IN_PAUSE);
+        }
     }
 }
 

@@ -11,18 +11,28 @@ pub(super) fn fish_word(value: &str) -> String {
     format!("'{}'", value.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
-/// Returns `value` as one string for PowerShell. It takes four typographic quotes for the plain one,
-/// and each doubled for itself (`CodeGeneration.EscapeSingleQuotedStringContent`).
+/// Returns `value` as one string for PowerShell, on one line: what a program prints comes to
+/// `Invoke-Expression` line by line. It takes four typographic quotes for the plain one, and each
+/// doubled for itself (`CodeGeneration.EscapeSingleQuotedStringContent`).
 pub(super) fn powershell_word(value: &str) -> String {
     let mut word = String::from("'");
     for c in value.chars() {
+        if is_line_end_or_control(c) {
+            word.push_str(&format!("' + [char]{} + '", u32::from(c)));
+            continue;
+        }
         if matches!(c, '\'' | '\u{2018}'..='\u{201b}') {
             word.push(c);
         }
         word.push(c);
     }
     word.push('\'');
-    word
+    if value.contains(is_line_end_or_control) { format!("({word})") } else { word }
+}
+
+/// .NET takes two more for the end of a line.
+fn is_line_end_or_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Returns `value` as every reader of `.env` files reads it; `None` where they disagree. Docker takes
@@ -171,7 +181,10 @@ mod tests {
             ("a$b`c\"d\\", "'a$b`c\"d\\'"),
             ("it's", "'it''s'"),
             ("‘a’ ‚b‛", "'‘‘a’’ ‚‚b‛‛'"),
-            ("“a”\nb", "'“a”\nb'"),
+            ("“a”", "'“a”'"),
+            ("a\nb", "('a' + [char]10 + 'b')"),
+            ("\n", "('' + [char]10 + '')"),
+            ("it's\r\n\u{2028}", "('it''s' + [char]13 + '' + [char]10 + '' + [char]8232 + '')"),
         ] {
             assert_eq!(powershell_word(value), expected);
         }

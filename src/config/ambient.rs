@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::Env;
+use super::{Env, Paths};
 use crate::model::{
     AwsFiles, Entry, FileKind, Machine, Origin, ProfileName, Section, Value, chain,
 };
@@ -17,7 +17,7 @@ const DEFAULT: &str = "default";
 
 /// Returns what the environment says, as a profile; `with_keys` where keys of the environment count,
 /// as they do for one call, and not for an agent that outlives the shell that started it.
-pub fn ambient(env: &Env, with_keys: bool) -> Option<Section> {
+pub fn ambient(env: &Env, paths: &Paths, with_keys: bool) -> Option<Section> {
     let text = |path: &std::path::PathBuf| path.to_str().map(str::to_owned);
     let mut keys = Vec::new();
     let source = |kind: Machine| kind.key().to_owned();
@@ -31,8 +31,7 @@ pub fn ambient(env: &Env, with_keys: bool) -> Option<Section> {
         if let Some(name) = &env.aws_role_session_name {
             keys.push(("role_session_name", name.clone(), "AWS_ROLE_SESSION_NAME"));
         }
-    } else if env.eksd_exec.is_some() {
-        // Below `eksd exec --server` the endpoint is eksd's own.
+    } else if is_own_endpoint(env, paths) {
         return None;
     } else if env.aws_container_credentials_relative_uri.is_some() {
         let variable = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
@@ -52,6 +51,14 @@ pub fn ambient(env: &Env, with_keys: bool) -> Option<Section> {
         .map(|(key, value, variable)| (key.to_owned(), entry(value, variable)))
         .collect();
     Some(Section { origin: place, keys })
+}
+
+/// Returns whether the container's endpoint that the environment names is this eksd's own, as it is below
+/// `eksd exec --server`: nobody serves himself. The file with the token tells. Below an `eksd exec`
+/// without `--server` the endpoint is the machine's.
+pub fn is_own_endpoint(env: &Env, paths: &Paths) -> bool {
+    let token = env.aws_container_authorization_token_file.as_ref();
+    token.is_some_and(|file| file.starts_with(paths.endpoint_dir()))
 }
 
 fn origin(variable: &str) -> Origin {
@@ -79,10 +86,14 @@ mod tests {
     use super::*;
     use crate::{config::aws_files, model::Source};
 
+    const FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+
     fn source(vars: &[(&str, &str)], with_keys: bool, config: &str) -> String {
-        let env = Env::from_map(vars.iter().copied());
+        let home = [("HOME", "/home/ann"), ("EKSD_RUNTIME_DIR", "/run/eksd")];
+        let env = Env::from_map(home.iter().chain(vars).copied());
+        let paths = Paths::new(&env).unwrap();
         let mut files = aws_files::parse(Some(("config", config.as_bytes())), None);
-        if let Some(section) = ambient(&env, with_keys) {
+        if let Some(section) = ambient(&env, &paths, with_keys) {
             add_ambient(&mut files, &section);
         }
         match chain::resolve(&files, DEFAULT) {
@@ -120,7 +131,20 @@ mod tests {
                 "",
                 "container (environment: AWS_CONTAINER_CREDENTIALS_FULL_URI)",
             ),
-            (&[identity[0], ("EKSD_EXEC", "dev")][..], false, "", "there is no profile `default`"),
+            // eksd's own, below `eksd exec --server`.
+            (
+                &[identity[0], (FILE, "/run/eksd/endpoint/token-x"), ("EKSD_EXEC", "dev")][..],
+                false,
+                "",
+                "there is no profile `default`",
+            ),
+            // The machine's, below an `eksd exec` of another kind.
+            (
+                &[identity[0], (FILE, "/run/pod/token"), ("EKSD_EXEC", "dev")][..],
+                false,
+                "",
+                "container (environment: AWS_CONTAINER_CREDENTIALS_FULL_URI)",
+            ),
             // Only settings: the environment says the rest.
             (&pod[..], false, "[default]\nregion = r\n", "R /t"),
             // What the files say counts.

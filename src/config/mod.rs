@@ -9,7 +9,7 @@ mod env;
 mod paths;
 mod settings;
 
-pub use ambient::{add_ambient, ambient};
+pub use ambient::{add_ambient, ambient, is_own_endpoint};
 pub use env::Env;
 pub use paths::Paths;
 pub use settings::{Delivery, LoginFlow, Settings, SettingsError, parse_duration};

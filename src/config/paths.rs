@@ -144,6 +144,11 @@ impl Paths {
         ]
     }
 
+    /// Returns the folder of the tokens that programs show at the agent's own container endpoint.
+    pub fn endpoint_dir(&self) -> PathBuf {
+        self.runtime_dir.join("endpoint")
+    }
+
     /// Returns the path as people write it, with `~` for the home folder.
     pub fn shown(&self, path: &Path) -> String {
         match path.strip_prefix(&self.home) {

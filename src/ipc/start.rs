@@ -56,7 +56,11 @@ pub fn start_agent(program: &Path) -> Result<(), Report> {
         None => Err(not_started("its output is not a pipe")),
     };
     match said {
-        Ok(Some(Startup::Ready | Startup::AlreadyRunning)) => Ok(()),
+        Ok(Some(Startup::Ready)) => Ok(()),
+        Ok(Some(Startup::AlreadyRunning)) => {
+            reap(child);
+            Ok(())
+        }
         Ok(Some(Startup::Failed(report))) => {
             reap(child);
             Err(report)
@@ -119,7 +123,7 @@ fn startup_line(mut pipe: ChildStdout, until: Instant) -> Result<Option<Startup>
     }
 }
 
-/// An agent that failed ends by itself; nothing is learned from how.
+/// An agent that failed, or is one too many, ends by itself; nothing is learned from how.
 fn reap(mut child: Child) {
     drop(child.wait());
 }

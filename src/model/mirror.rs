@@ -233,12 +233,36 @@ fn key_in(line: &str) -> String {
     line.split(['=', ':']).next().unwrap_or_default().trim().to_lowercase()
 }
 
+/// Names of secrets, whatever stands before them: those of [`KEYS`], of other programs, and those that AWS
+/// answers with.
+const SECRETS: [&str; 6] = [
+    "secret_access_key",
+    "aws_secret_key",
+    "aws_session_token",
+    "aws_security_token",
+    "secretaccesskey",
+    "sessiontoken",
+];
+
 /// Returns whether a secret is given anywhere in the line: keys that were commented out are keys still.
 fn holds_secret(line: &str) -> bool {
+    values(&line.to_lowercase()).next().is_some()
+}
+
+/// Returns whether the line names a secret whose value has to stand on the next one.
+fn awaits_secret(line: &str) -> bool {
     let line = line.to_lowercase();
-    KEYS[1..].iter().any(|key| {
-        let mut places = line.match_indices(key);
-        places.any(|(at, _)| line[at + key.len()..].trim_start().starts_with(['=', ':']))
+    let last = values(&line).min_by_key(|value| value.len());
+    last.is_some_and(|value| value.trim_matches([' ', '\t', '"', '\'', '\\']).trim().is_empty())
+}
+
+/// Returns what stands behind the name of each secret and its sign.
+fn values(lower: &str) -> impl Iterator<Item = &str> {
+    SECRETS.iter().flat_map(move |name| {
+        lower.match_indices(name).filter_map(|(at, _)| {
+            let rest = lower[at + name.len()..].trim_start_matches(['"', '\'', '`']).trim_start();
+            rest.strip_prefix(['=', ':'])
+        })
     })
 }
 

@@ -7,6 +7,9 @@ use std::{
 
 use crate::config::{Env, Paths};
 
+/// The profiles whose helpers wait for this one, and its own, one a line.
+const CHAIN: &str = "EKSD_PROFILE_CHAIN";
+
 /// The variables of one helper. None is inherited: what is not put in here is not there, so neither
 /// credentials nor `LD_PRELOAD` reach it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +58,14 @@ impl Environment {
             ),
             ("AWS_CA_BUNDLE", path(&env.aws_ca_bundle)),
             ("SSL_CERT_FILE", path(&env.ssl_cert_file)),
+            // Else a helper that runs `eksd` would start another agent.
+            (
+                "EKSD_RUNTIME_DIR",
+                env.eksd_runtime_dir.as_ref().map(|_| (&paths.runtime_dir).into()),
+            ),
+            ("EKSD_STATE_DIR", env.eksd_state_dir.as_ref().map(|_| (&paths.state_dir).into())),
+            ("EKSD_CONFIG", env.eksd_config.as_ref().map(|_| (&paths.settings).into())),
+            ("EKSD_NO_AGENT", own(&env.eksd_no_agent)),
         ] {
             if let Some(value) = value {
                 made = made.with(name, value);
@@ -70,20 +81,43 @@ impl Environment {
         self
     }
 
+    /// Returns the environment of helpers in a process that answers for one call: they start no agent
+    /// either, and where a helper of another profile made the call they know that one.
+    #[must_use]
+    pub fn for_one_call(self, env: &Env) -> Self {
+        let made = self.with("EKSD_NO_AGENT", "1");
+        match &env.eksd_profile_chain {
+            Some(chain) => made.with(CHAIN, chain),
+            None => made,
+        }
+    }
+
     /// Returns the environment of a profile's helper: with its region, and with the profile's name in
     /// `EKSD_PROFILE_CHAIN` and `_AWS_CLI_PROFILE_CHAIN`, so that `eksd credential-process` and
-    /// `aws configure export-credentials` refuse to ask for the profile whose helper asks them.
+    /// `aws configure export-credentials` refuse to ask for the profile whose helper asks them, or
+    /// asks the one that does.
     #[must_use]
     pub fn for_profile(&self, profile: &str, region: Option<&str>) -> Self {
-        let made = self
-            .clone()
-            .with("EKSD_PROFILE_CHAIN", profile)
-            .with("_AWS_CLI_PROFILE_CHAIN", csv_field(profile));
+        let chain: Vec<&str> = self.chain().chain([profile]).collect();
+        let made = self.clone().with(CHAIN, chain.join("\n")).with(
+            "_AWS_CLI_PROFILE_CHAIN",
+            chain.iter().map(|name| csv_field(name)).collect::<Vec<_>>().join(","),
+        );
         match region {
             // botocore and CLI v1 know the second name only.
             Some(region) => made.with("AWS_REGION", region).with("AWS_DEFAULT_REGION", region),
             None => made,
         }
+    }
+
+    fn chain(&self) -> impl Iterator<Item = &str> {
+        self.0.get(CHAIN).and_then(|chain| chain.to_str()).unwrap_or_default().lines()
+    }
+
+    /// Returns the profile whose helper is about to be run, where it is one that waits for this one.
+    pub(super) fn repeated(&self) -> Option<&str> {
+        let profile = self.chain().last()?;
+        (1 < self.chain().filter(|other| *other == profile).count()).then_some(profile)
     }
 
     pub(super) fn variables(&self) -> impl Iterator<Item = (&String, &OsString)> {
@@ -113,7 +147,12 @@ mod tests {
     #[test]
     fn nothing_but_what_is_meant_for_it() {
         let all = Env::NAMES.iter().map(|name| (*name, "/x")).collect::<Vec<_>>();
-        let names: Vec<_> = made(&all).0.into_keys().collect();
+        let mut names: Vec<_> = made(&all).0.into_keys().collect();
+        // So that an `eksd` in it asks this agent.
+        for own in ["EKSD_CONFIG", "EKSD_NO_AGENT", "EKSD_RUNTIME_DIR", "EKSD_STATE_DIR"] {
+            assert!(names.iter().any(|name| name == own), "{own} in {names:?}");
+            names.retain(|name| name != own);
+        }
         for secret in ["TOKEN", "KEY", "PROFILE", "KUBE", "ROLE", "EKSD", "ENDPOINT"] {
             assert!(!names.iter().any(|name| name.contains(secret)), "{secret} in {names:?}");
         }
@@ -133,6 +172,22 @@ mod tests {
             assert_eq!(made.0.get(name), Some(&value.into()), "{name}");
         }
         assert_eq!(made.0.get("AWS_SHARED_CREDENTIALS_FILE"), None);
+    }
+
+    #[test]
+    fn who_waits_for_whom_is_known() {
+        let env = Env::from_map([("HOME", "/h"), ("EKSD_PROFILE_CHAIN", "a\nb c")]);
+        let agent = Environment::of(&env, &Paths::new(&env).unwrap());
+        // One that stays was started by somebody, and answers others.
+        assert_eq!(agent.for_profile("a", None).0["EKSD_PROFILE_CHAIN"], "a");
+        assert_eq!(agent.for_profile("a", None).repeated(), None);
+        let once = agent.for_one_call(&env);
+        assert_eq!(once.0["EKSD_NO_AGENT"], "1");
+        let helper = once.for_profile("d", None);
+        assert_eq!(helper.0["EKSD_PROFILE_CHAIN"], "a\nb c\nd");
+        assert_eq!(helper.0["_AWS_CLI_PROFILE_CHAIN"], "a,\"b c\",d");
+        assert_eq!(helper.repeated(), None);
+        assert_eq!(once.for_profile("a", None).repeated(), Some("a"));
     }
 
     #[test]

@@ -41,6 +41,15 @@ pub enum ProgramError {
         /// Why.
         source: io::Error,
     },
+    /// It would run for a profile whose helper waits for it.
+    #[error(
+        "the program of profile `{}` asks for its own keys, by way of another profile",
+        printable(profile)
+    )]
+    Loop {
+        /// The profile.
+        profile: String,
+    },
     /// It did not end in time, and was killed.
     #[error("it did not end within {} s and was stopped", after.as_secs())]
     Deadline {
@@ -98,6 +107,7 @@ impl ProgramError {
             // A shell's own: not executable, not found (POSIX, Shell Command Language, 2.8.2).
             Self::Failed { code: Some(126 | 127), .. }
             | Self::NotStarted { .. }
+            | Self::Loop { .. }
             | Self::TooMuch { .. }
             | Self::NotText
             | Self::Output { .. } => FailureClass::NeverWorks,
@@ -121,6 +131,7 @@ impl ProgramError {
             Self::Output { .. } | Self::NotText => {
                 format!("mend the program that is named at {origin}")
             }
+            Self::Loop { .. } => format!("give the program at {origin} another profile to ask for"),
             Self::NotStarted { .. } => {
                 format!("check the command at {origin}, and that `/bin/sh` can be run")
             }

@@ -22,30 +22,62 @@ const LETTERS_RUN: usize = 40;
 const CODE_DIGITS: usize = 6;
 
 /// What follows one of these, with a `:` or `=` or blank between, is a secret, however short.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 14] = [
     "secret",
     "token",
     "password",
     "passwd",
     "passphrase",
+    "pwd",
     "authorization",
     "bearer",
+    "cookie",
     "accesskey",
     "access_key",
+    "apikey",
+    "api_key",
+    "api-key",
 ];
+
+/// The same, where the sign follows at once: else it is a word of many sentences.
+const NAMES_WITH_SIGN: [&str; 1] = ["session="];
+
+/// After these and a colon several words may come.
+const SEVERAL: [&str; 6] = ["password", "passwd", "passphrase", "pwd", "authorization", "cookie"];
+
+/// What the words before say of the next one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Nothing.
+    Plain,
+    /// The name of a secret: with a sign before it, it is the value.
+    Named { several: bool },
+    /// It is the value.
+    Value { several: bool },
+    /// It is more of a value, up to this quote.
+    Quoted(char),
+    /// It is more of a value, to the end of the line.
+    Rest,
+}
 
 /// Returns the text on one line, without what looks like a secret and without control characters.
 pub(super) fn redacted(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut clear = String::new();
-    let mut after_name = false;
-    for word in text.split_whitespace() {
-        if !clear.is_empty() {
-            clear.push(' ');
+    let mut next = Next::Plain;
+    for line in text.lines() {
+        for word in line.split_whitespace() {
+            let (shown, after) = redacted_word(word, next);
+            if !clear.is_empty() && !shown.is_empty() {
+                clear.push(' ');
+            }
+            clear.push_str(&shown);
+            next = after;
         }
-        let (shown, is_name) = redacted_word(word, after_name);
-        clear.push_str(&shown);
-        after_name = is_name;
+        // A quote that is never closed would take the cause along.
+        if matches!(next, Next::Quoted(_) | Next::Rest) {
+            next = Next::Plain;
+        }
     }
     let length = clear.chars().count();
     let end: String = match length.checked_sub(LONGEST) {
@@ -55,31 +87,76 @@ pub(super) fn redacted(bytes: &[u8]) -> String {
     printable_sentence(&end)
 }
 
-/// Returns a word without its secrets, and whether the next word is one: this one ends in the name of
-/// a secret and a sign that its value follows.
-fn redacted_word(word: &str, after_name: bool) -> (String, bool) {
+/// Returns a word without its secrets, and what it says of the next.
+fn redacted_word(word: &str, next: Next) -> (String, Next) {
+    match next {
+        Next::Plain => plain_word(word),
+        Next::Named { several } => {
+            let value = word.trim_start_matches([':', '=']);
+            let signs = &word[..word.len() - value.len()];
+            if signs.is_empty() {
+                return plain_word(word);
+            }
+            named_value(signs, value, several && signs.ends_with(':'))
+        }
+        Next::Value { several } => {
+            let lower = word.to_ascii_lowercase();
+            // A sign between name and value that stands alone, or a scheme before the token itself.
+            let is_sign = word.chars().all(|c| "=:".contains(c));
+            let schemes = ["bearer", "basic", "dpop"];
+            if is_sign || schemes.contains(&lower.trim_matches(['"', '\''])) {
+                return (word.to_owned(), next);
+            }
+            named_value("", word, several)
+        }
+        Next::Quoted(quote) if word.contains(quote) => (String::new(), Next::Plain),
+        Next::Quoted(_) | Next::Rest => (String::new(), next),
+    }
+}
+
+/// Returns what stands before a value, and marks in its place.
+fn named_value(before: &str, value: &str, several: bool) -> (String, Next) {
+    let quote = value.chars().next().filter(|c| ['"', '\''].contains(c));
+    if quote.is_none() && value.chars().all(|c| c == ',') {
+        return (before.to_owned() + value, Next::Value { several });
+    }
+    let after = match quote {
+        Some(quote) if value[1..].contains(quote) => Next::Plain,
+        Some(quote) => Next::Quoted(quote),
+        None if several => Next::Rest,
+        None => Next::Plain,
+    };
+    (format!("{before}***"), after)
+}
+
+fn plain_word(word: &str) -> (String, Next) {
     let lower = word.to_ascii_lowercase();
-    // A sign between name and value that stands alone, or a scheme before the token itself.
-    if after_name && word.chars().all(|c| "=:\"'".contains(c)) {
-        return (word.to_owned(), true);
-    }
-    if after_name && ["bearer", "basic", "dpop"].contains(&lower.trim_matches(['"', '\''])) {
-        return (word.to_owned(), true);
-    }
-    if after_name {
-        return ("***".to_owned(), false);
-    }
-    let named = NAMES.iter().filter_map(|name| lower.find(name).map(|at| at + name.len())).min();
-    if let Some(end) = named
+    let ends = |names: &[&str]| {
+        names.iter().filter_map(|name| lower.find(name).map(|at| at + name.len())).min()
+    };
+    if let Some(end) = ends(&NAMES)
         && let Some(sign) = lower[end..].find([':', '=']).map(|at| end + at + 1)
     {
-        let shown = &word[..sign];
-        let is_all = word[sign..].chars().all(|c| "\"',".contains(c));
-        return if is_all { (shown.to_owned(), true) } else { (format!("{shown}***"), false) };
+        let several = lower[..sign].ends_with(':') && is_several(&lower[..sign]);
+        return named_value(&word[..sign], &word[sign..], several);
+    }
+    if let Some(end) = ends(&NAMES_WITH_SIGN) {
+        return named_value(&word[..end], &word[end..], false);
     }
     let bare = lower.trim_matches(['"', '\'']);
-    let follows = bare == "bearer" || is_key(bare);
-    (without_runs(&without_user(word)), follows)
+    let several = is_several(bare);
+    let after = if bare == "bearer" || is_key(bare) {
+        Next::Value { several }
+    } else if NAMES.iter().any(|name| bare.ends_with(name)) {
+        Next::Named { several }
+    } else {
+        Next::Plain
+    };
+    (without_runs(&without_user(word)), after)
+}
+
+fn is_several(word: &str) -> bool {
+    SEVERAL.iter().any(|name| word.contains(name))
 }
 
 /// The name of a secret with an underscore or a dash in it is an option or a variable, not a word of a
@@ -160,6 +237,25 @@ mod tests {
             ("code 123456 was used", "code *** was used"),
             ("0123456789abcdef0123456789abcdef", "***"),
             ("the token has expired", "the token has expired"),
+            ("\"Password\" : \"hunter2\", next", "\"Password\" : *** next"),
+            ("\"Password\" :\"hunter2\" next", "\"Password\" :*** next"),
+            ("password: correct horse battery\nnot taken", "password: *** not taken"),
+            ("Password:two words", "Password:***"),
+            ("password:\nhunter2 x\nwrong", "password: *** wrong"),
+            ("{\"password\": \"two words\", \"a\": 1}", "{\"password\": *** \"a\": 1}"),
+            ("{\"passphrase\":\"two words\",\"a\":1} b", "{\"passphrase\":*** b"),
+            ("password=\"two words\" wrong", "password=*** wrong"),
+            ("password = 'a b' c", "password = *** c"),
+            ("Cookie: a=hunter2; b=c\nrefused", "Cookie: *** refused"),
+            (
+                "pwd=hunter2 apikey=x api_key: y X-Api-Key: z",
+                "pwd=*** apikey=*** api_key: *** X-Api-Key: ***",
+            ),
+            ("GET /?session=hunter2 failed", "GET /?session=*** failed"),
+            ("the session has ended: log in", "the session has ended: log in"),
+            ("wrong password for ann", "wrong password for ann"),
+            ("password \"never closed\nthe cause", "password \"never closed the cause"),
+            ("password=\"never closed\nthe cause", "password=*** the cause"),
             (
                 "{\"SecretAccessKey\":\"hunter2\",\"SessionToken\":\"x\"}",
                 "{\"SecretAccessKey\":***",

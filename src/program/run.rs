@@ -9,11 +9,12 @@ use std::{
 
 use rustix::{
     io::Errno,
-    process::{Pid, Signal},
+    process::{Pid, Signal, WaitId, WaitIdOptions, waitid},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::{Child, Command},
+    signal::unix::{SignalKind, signal},
 };
 use zeroize::Zeroizing;
 
@@ -26,7 +27,7 @@ pub const DEADLINE: Duration = Duration::from_mins(1);
 /// What a helper may print: the Java SDK's 64 000 bytes, rounded up.
 const MOST_STDOUT: usize = 64 * 1024;
 
-/// What is kept of a helper's complaints.
+/// What is kept of a helper's complaints: the last of them.
 const KEPT_STDERR: usize = 64 * 1024;
 
 /// Somebody who complains at this length does not stop.
@@ -53,6 +54,9 @@ pub async fn run(
     if command.contains('\0') {
         return Err(ProgramError::NotStarted { source: io::ErrorKind::InvalidInput.into() });
     }
+    if let Some(profile) = environment.repeated() {
+        return Err(ProgramError::Loop { profile: profile.to_owned() });
+    }
     let mut helper = Helper::start(command, environment)
         .map_err(|source| ProgramError::NotStarted { source })?;
     let ended = tokio::time::timeout(deadline, helper.end()).await;
@@ -61,7 +65,7 @@ pub async fn run(
         return Err(ProgramError::Failed {
             code: status.code(),
             signal: status.signal(),
-            words: redacted(&helper.stderr.bytes),
+            words: redacted(helper.stderr.whole_words()),
         });
     }
     let bytes = std::mem::take(&mut *helper.stdout.bytes);
@@ -101,30 +105,54 @@ impl Helper {
         })
     }
 
-    /// Waits for the end of the helper itself, not of what it left behind.
+    /// Waits for the end of the helper itself, not of what it left behind; that is killed where the helper
+    /// failed.
     async fn end(&mut self) -> Result<ExitStatus, ProgramError> {
         let lost = |source| ProgramError::Lost { source };
-        let status = loop {
+        // Before the first look, so that no end is missed.
+        let mut ends = signal(SignalKind::child()).map_err(lost)?;
+        let is_well = loop {
+            if let Some(is_well) = self.has_ended().map_err(lost)? {
+                break is_well;
+            }
             tokio::select! {
                 more = self.stdout.more(), if self.stdout.is_open() => more?,
                 more = self.stderr.more(), if self.stderr.is_open() => more?,
-                status = self.child.wait() => break status.map_err(lost)?,
+                _ = ends.recv() => (),
             }
         };
         // All that it wrote is in the pipes by now. Others may hold them open: no end will come.
         self.stdout.rest()?;
         self.stderr.rest()?;
-        Ok(status)
+        if !is_well {
+            self.kill_group();
+        }
+        self.child.wait().await.map_err(lost)
+    }
+
+    /// Returns whether it ended well, once it has ended; its id stays its own until it is waited for.
+    fn has_ended(&self) -> io::Result<Option<bool>> {
+        let Some(leader) = self.leader() else { return Ok(Some(false)) };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let ended = waitid(WaitId::Pid(leader), options)?;
+        Ok(ended.map(|status| status.exit_status() == Some(0)))
+    }
+
+    /// Returns its id. None: it was waited for, and the number may be another's by now.
+    fn leader(&self) -> Option<Pid> {
+        self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+    }
+
+    fn kill_group(&self) {
+        if let Some(leader) = self.leader() {
+            let _gone_already = rustix::process::kill_process_group(leader, Signal::KILL);
+        }
     }
 }
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        // No id: it has ended and was waited for, and the number may be another's by now.
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(leader) = id {
-            let _gone_already = rustix::process::kill_process_group(leader, Signal::KILL);
-        }
+        self.kill_group();
         // The runtime waits for a dropped child, so that no zombie stays.
     }
 }
@@ -181,8 +209,19 @@ impl<R: AsyncRead + AsFd + Unpin> Capture<R> {
         if self.most < self.seen {
             return Err(ProgramError::TooMuch { stream: self.stream, most: self.most });
         }
-        let room = self.kept - self.bytes.len();
-        self.bytes.extend_from_slice(&chunk[..size.min(room)]);
+        // The first bytes make room, where not all are kept; so nothing grows.
+        let over = (self.bytes.len() + size).saturating_sub(self.kept);
+        self.bytes.drain(..over);
+        self.bytes.extend_from_slice(&chunk[..size]);
         Ok(())
+    }
+
+    /// Returns what is kept, without the rest of a word that was cut: it may be that of a secret.
+    fn whole_words(&self) -> &[u8] {
+        if self.seen == self.bytes.len() {
+            return &self.bytes;
+        }
+        let end = self.bytes.iter().position(u8::is_ascii_whitespace).unwrap_or(self.bytes.len());
+        &self.bytes[end..]
     }
 }

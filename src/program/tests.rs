@@ -31,6 +31,20 @@ fn report(error: &ProgramError) -> Report {
     error.report("credential_process", "dev", &origin)
 }
 
+/// Processes whose ids stand in a file; they end with the test, however that ends.
+struct Left(std::path::PathBuf);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        for pid in pids(&self.0) {
+            let pid = pid.parse().ok().and_then(rustix::process::Pid::from_raw);
+            if let Some(pid) = pid {
+                let _ended = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+}
+
 /// Waits for a condition.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) -> impl Future<Output = ()> {
@@ -85,6 +99,7 @@ async fn a_hanging_helper_is_killed_with_its_children_and_waited_for() {
     let command =
         format!("sleep 600 & echo $! $$ > '{0}.new'; mv '{0}.new' '{0}'; wait", file.display());
     // The deadline has to leave time for the two ids to be written: another look where it did not.
+    let _left = Left(file.clone());
     let mut deadline = Duration::from_millis(50);
     while !file.exists() {
         assert!(deadline < PATIENCE);
@@ -111,6 +126,7 @@ async fn a_helper_for_which_nobody_waits_is_killed() {
     let file = dir.path().join("pids");
     let command =
         format!("sleep 600 & echo $! $$ > '{0}.new'; mv '{0}.new' '{0}'; wait", file.display());
+    let _left = Left(file.clone());
     let task = tokio::spawn(async move { run(&command, &environment(), PATIENCE).await.is_ok() });
     until("helper runs", || file.exists()).await;
     task.abort();
@@ -147,14 +163,60 @@ async fn what_is_left_in_the_background_is_not_waited_for() {
     let file = dir.path().join("pid");
     // It holds both pipes, by a parent that is gone.
     let command = format!("(sleep 600 & echo $! > '{}'); printf done", file.display());
+    let _left = Left(file.clone());
     let begun = Instant::now();
     assert_eq!(helper(&command).await.unwrap(), "done");
     assert!(begun.elapsed() < PATIENCE);
     let left = pids(&file)[0].parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
     rustix::process::kill_process(left, rustix::process::Signal::KILL).expect("it lives");
-    // Nor does one that goes on writing keep it.
+    // Nor does one that goes on writing keep it; that ends when nobody reads it.
     let error = helper("(yes &); printf done").await;
     assert!(matches!(error, Ok(_) | Err(ProgramError::TooMuch { .. })), "{error:?}");
+}
+
+/// Of a helper that failed or flooded nothing stays, though it has ended itself.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_a_failed_helper_left_is_killed() {
+    for end in ["exit 3", "kill -TERM $$", "head -c 70000 /dev/zero; exit 0"] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let left = Left(file.clone());
+        // It holds no pipe.
+        let command = format!("sleep 600 >/dev/null 2>&1 & echo $! > '{}'; {end}", file.display());
+        helper(&command).await.unwrap_err();
+        let found = pids(&file);
+        until("child is dead", || state(&found[0]).is_none_or(|state| state == 'Z')).await;
+        drop(left);
+    }
+}
+
+#[tokio::test]
+async fn the_last_complaints_are_shown_and_no_part_of_a_word() {
+    // The cut goes through a word.
+    let command = "for i in 1 2 3 4; do head -c 29999 /dev/zero | tr '\\0' x >&2; printf ' ' >&2; \
+                   done; echo the cause >&2; exit 1";
+    let error = helper(command).await.unwrap_err();
+    let ProgramError::Failed { words, .. } = &error else { panic!("{error:?}") };
+    assert!(words.ends_with(" the cause"), "{words}");
+    let command = "head -c 70000 /dev/zero | tr '\\0' z >&2; echo ' the cause' >&2; exit 1";
+    let error = helper(command).await.unwrap_err();
+    let ProgramError::Failed { words, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(words, "the cause");
+}
+
+#[tokio::test]
+async fn a_helper_that_waits_for_itself_is_not_run() {
+    let env = crate::config::Env::from_map([("HOME", "/h"), ("EKSD_PROFILE_CHAIN", "dev\nother")]);
+    let made = environment().for_one_call(&env).for_profile("dev", None);
+    let error = run("echo planted", &made, PATIENCE).await.unwrap_err();
+    assert_eq!(error.class(), FailureClass::NeverWorks);
+    let report = report(&error);
+    assert_eq!(
+        report.why,
+        ["the program of profile `dev` asks for its own keys, by way of another profile"]
+    );
+    assert_eq!(report.fix, "give the program at ~/.aws/config:7 another profile to ask for");
 }
 
 #[tokio::test]

@@ -1,13 +1,21 @@
 //! The mirror config on the disk: `config`, and beside it an empty `credentials`, for shells and programs
 //! whose tools get every key from eksd.
 //!
-//! Where a person's own files cannot be read, the mirror stays as it was.
+//! Where a person's own files cannot be read, the mirror stays as it was. What other programs wrote into
+//! it is kept beside it: a line of the config's head has the digest of the rest, and tells.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
 
 use super::{
     StoreError,
     atomic::{self, ensure_private_dir},
+    lock::Locks,
 };
 use crate::{
     config::{
@@ -20,8 +28,18 @@ use crate::{
     },
 };
 
-/// Where keys that a tool wrote into the mirror are kept: they may be the only copy.
-const ASIDE: [&str; 3] = ["credentials.kept-1", "credentials.kept-2", "credentials.kept-3"];
+/// How many files are kept of what tools wrote into one of the mirror's: it may be the only copy, so none
+/// is ever replaced.
+const MOST_KEPT: usize = 3;
+
+/// The line of the head with the digest of everything else.
+const SEAL: &str = "# sha256 ";
+
+/// After how many lines it stands: those of `model::mirror` that say what the file is.
+const SEAL_AFTER: usize = 3;
+
+/// How long to wait for another process that writes the mirror; that takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the mirror is, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +50,8 @@ pub struct Mirror {
     pub credentials: PathBuf,
     /// Whether either was written.
     pub changed: bool,
-    /// The file in which what a tool wrote into `credentials` (`aws configure`) is kept.
+    /// The first file in which what a tool wrote into either (`aws configure`) is kept. It is there until
+    /// somebody takes it away.
     pub kept: Option<PathBuf>,
 }
 
@@ -46,6 +65,23 @@ impl Mirror {
             kept: None,
         }
     }
+
+    /// Looks for what is kept of what tools wrote.
+    #[must_use]
+    pub fn with_kept(mut self) -> Self {
+        let names = [&self.credentials, &self.config].map(|path| aside(path));
+        self.kept = names.into_iter().flatten().find(|name| is_there(name));
+        self
+    }
+}
+
+/// Returns where what tools wrote into a file is kept.
+fn aside(path: &Path) -> [PathBuf; MOST_KEPT] {
+    std::array::from_fn(|at| path.with_extension(format!("kept-{}", at + 1)))
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// Makes the mirror say what the AWS files say now. Waits for the disk.
@@ -53,6 +89,9 @@ impl Mirror {
 /// # Errors
 /// The mirror stays as it was, or its `credentials` do.
 pub fn refresh(paths: &Paths, command: &str) -> Result<Mirror, StoreError> {
+    let mut mirror = Mirror::at(paths);
+    // Of two writers, the one that read the older files could be the last to write.
+    let _lock = Locks::new(&paths.file_locks_dir).lock(&mirror.config, PATIENCE)?;
     let read = |path: &Path| {
         read_text(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })
     };
@@ -62,14 +101,43 @@ pub fn refresh(paths: &Paths, command: &str) -> Result<Mirror, StoreError> {
         credentials: &paths.shown(&paths.aws_credentials),
         command,
     };
-    let text = mirror_of(&config, &credentials, &about);
+    let text = sealed(&mirror_of(&config, &credentials, &about));
 
-    let mut mirror = Mirror::at(paths);
     ensure_private_dir(&paths.mirror_dir)?;
+    keep_aside(&mirror.config, is_sealed)?;
     mirror.changed = put(&mirror.config, text.as_bytes())?;
-    mirror.kept = keep_aside(&mirror.credentials)?;
+    keep_aside(&mirror.credentials, <[u8]>::is_empty)?;
     mirror.changed |= put(&mirror.credentials, b"")?;
-    Ok(mirror)
+    Ok(mirror.with_kept())
+}
+
+/// Puts the digest of the text into its head.
+fn sealed(text: &str) -> String {
+    let at = text.match_indices('\n').nth(SEAL_AFTER - 1).map_or(text.len(), |(at, _)| at + 1);
+    let (head, rest) = text.split_at(at);
+    let end = if head.ends_with("\r\n") { "\r\n" } else { "\n" };
+    format!("{head}{SEAL}{}{end}{rest}", digest(text.as_bytes()))
+}
+
+/// Returns whether eksd wrote the file, and nobody since.
+fn is_sealed(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let mut seal = None;
+    let mut rest = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match line.strip_prefix(SEAL) {
+            Some(found) if seal.is_none() => seal = Some(found.trim_end()),
+            _ => rest.push_str(line),
+        }
+    }
+    seal == Some(digest(rest.as_bytes()).as_str())
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn mirror_of(config: &str, credentials: &str, about: &About<'_>) -> String {
@@ -87,24 +155,28 @@ fn mirror_of(config: &str, credentials: &str, about: &About<'_>) -> String {
 
 /// Writes the file unless it says the same already. Returns whether it did not.
 fn put(path: &Path, bytes: &[u8]) -> Result<bool, StoreError> {
-    // What cannot be read is replaced: it is eksd's own.
-    if let Ok(Some(content)) = atomic::read(path)
-        && **content.bytes == *bytes
-    {
+    if atomic::read(path)?.is_some_and(|content| **content.bytes == *bytes) {
         return Ok(false);
     }
     atomic::write(path, bytes).map(|()| true)
 }
 
-/// Copies what somebody wrote into the file, before it is emptied.
-fn keep_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
-    let Some(content) = atomic::read(path)?.filter(|content| !content.bytes.is_empty()) else {
-        return Ok(None);
+/// Copies what somebody else wrote into the file, before it is replaced.
+fn keep_aside(path: &Path, is_own: fn(&[u8]) -> bool) -> Result<(), StoreError> {
+    let Some(content) = atomic::read(path)? else { return Ok(()) };
+    if content.bytes.trim_ascii().is_empty() || is_own(&content.bytes) {
+        return Ok(());
+    }
+    let is_kept = |name: &Path| {
+        atomic::read(name).is_ok_and(|kept| kept.is_some_and(|kept| kept.bytes == content.bytes))
     };
-    let names = ASIDE.map(|name| path.with_file_name(name));
-    let free = names.iter().find(|name| !name.exists()).unwrap_or(&names[ASIDE.len() - 1]);
-    atomic::write(free, &content.bytes)?;
-    Ok(Some(free.clone()))
+    // Who copied it may have been killed before the file was replaced.
+    if aside(path).iter().any(|name| is_kept(name)) {
+        return Ok(());
+    }
+    let free = aside(path).into_iter().find(|name| !is_there(name));
+    let free = free.ok_or_else(|| StoreError::Crowded { path: path.to_owned() })?;
+    atomic::write(&free, &content.bytes)
 }
 
 #[cfg(test)]

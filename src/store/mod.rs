@@ -57,6 +57,12 @@ pub enum StoreError {
         /// The file that the lock is for.
         path: PathBuf,
     },
+    /// Another program writes into a file of eksd's, and there is no room to keep more of that.
+    #[error("another program wrote into `{}`, and what it wrote before is still kept", path.display())]
+    Crowded {
+        /// The file; it stays as it is.
+        path: PathBuf,
+    },
     /// The file is being written, or its writer died: ask again soon, do not write over it.
     #[error("`{}` is not whole: {how}", path.display())]
     Torn {
@@ -116,6 +122,14 @@ impl From<StoreError> for Report {
             }
             StoreError::Locked { .. } => {
                 Self::new(Code::WriteFailed, what, "try again; if it stays so, end that program")
+            }
+            StoreError::Crowded { path } => {
+                let path = path.display();
+                let fix = format!(
+                    "take what you need out of `{path}` and the files `{path}.kept-…`, then remove \
+                     those"
+                );
+                Self::new(Code::ConfigBroken, what, fix)
             }
             StoreError::Torn { path, .. } => {
                 let fix = format!("try again; if it stays so, remove `{}`", path.display());

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use eksd_lab::Fault;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::home::DEVELOPER;
 use crate::place::Place;
-use crate::tools::{aws_v2, js_sdk, tool, until};
+use crate::tools::{Guarded, aws_v2, js_sdk, tool, until};
 
 /// What a program is given: an address, and a file with a token.
 struct Given {
@@ -61,14 +61,14 @@ fn open(place: &Place, profile: &str) -> Value {
 }
 
 /// Starts a program as people do, and returns what it finds in its environment.
-fn program(place: &Place, profile: &str) -> (Child, Given) {
+fn program(place: &Place, profile: &str) -> (Guarded, Given) {
     let script = "echo \"$AWS_CONTAINER_CREDENTIALS_FULL_URI\"\n\
                   echo \"$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE\"\n\
                   exec sleep 60";
     let mut command = place.command(place.program("eksd"));
     command.args(["exec", profile, "--server", "--", "sh", "-c", script]);
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    let mut child = Guarded(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(child.0.stdout.as_mut().unwrap()).lines();
     let mut line = || lines.next().expect("a line").unwrap();
     let given = Given { uri: line(), file: line() };
     (child, given)
@@ -161,10 +161,10 @@ fn what_a_program_was_given_ends_with_it() {
     until("there are keys", || given.ask(&token).starts_with("HTTP/1.1 200 "));
     let other = Given::of(&open(&place, "reader"));
     assert_eq!(other.uri, given.uri, "one port for all");
-    program.kill().unwrap();
+    program.0.kill().unwrap();
     until("its token is refused", || given.ask(&token).starts_with("HTTP/1.1 403 "));
     until("its file is gone", || !Path::new(&given.file).exists());
-    program.wait().unwrap();
+    program.0.wait().unwrap();
 
     let reader = std::fs::read_to_string(&other.file).unwrap();
     until("the other one goes on", || other.ask(&reader).starts_with("HTTP/1.1 200 "));

@@ -12,7 +12,7 @@ use crate::tools::tool;
 
 /// Calls AWS with one client for as long as it is told to, and prints how often that went well. The
 /// first failure ends it.
-const RUN: &str = r#"
+const RUN: &str = r"
 import boto3, sys, time
 client = boto3.client('sts', region_name='eu-west-1')
 end, calls, keys = time.monotonic() + float(sys.argv[1]), 0, set()
@@ -22,7 +22,7 @@ while time.monotonic() < end:
     calls += 1
     time.sleep(0.4)
 print(calls, len(keys))
-"#;
+";
 
 /// An hour of keys of fifteen minutes is four lives; here a life is ten seconds.
 const SECONDS: &str = "45";

@@ -135,10 +135,19 @@ fn the_mirror_follows_the_files() {
     eprintln!("the mirror followed after {:?}", began.elapsed());
     assert!(!place.read(mirror).contains("[profile further]"));
     // By hand it cannot be changed for long, and what a tool wrote there is not lost.
-    place.write("home/.local/share/eksd/aws/credentials", "[x]\naws_access_key_id = AKIAX\n");
-    place.write("home/.aws/config", CONFIG);
-    crate::tools::until("what was written there is kept", || {
-        place.status()["reports"].to_string().contains("credentials.kept-1")
-    });
-    assert_eq!(place.read("home/.local/share/eksd/aws/credentials"), "");
+    let dir = "home/.local/share/eksd/aws";
+    let reports = || place.status()["reports"].to_string();
+    let own = place.read(mirror);
+    for (file, own) in [("credentials", ""), ("config", own.as_str())] {
+        let (path, kept) = (format!("{dir}/{file}"), format!("{dir}/{file}.kept-1"));
+        place.write(&path, "[profile x]\naws_access_key_id = AKIAX\n");
+        crate::tools::until("it is put right at once", || place.read(&path) == own);
+        crate::tools::until("what was written there is kept", || reports().contains(".kept-1"));
+        assert!(place.read(&kept).contains("AKIAX"));
+        // It is said until it is gone, whoever asks for the mirror meanwhile.
+        exec(&place, "keys", std::path::Path::new("/bin/true"), &[]).ok();
+        assert!(reports().contains(&format!("{file}.kept-1")), "{}", reports());
+        std::fs::remove_file(place.path(&kept)).unwrap();
+        crate::tools::until("nothing is said of it", || !reports().contains("kept-"));
+    }
 }

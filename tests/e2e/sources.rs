@@ -76,6 +76,11 @@ fn tasks_and_pods_with_an_endpoint() {
     who(&place, "assumed", "assumed-role/second/");
     assert_eq!(place.row("assumed")["root"]["kind"], "container");
     assert_eq!(place.row("assumed")["cap"], "chained, 1 h cap");
+    // An agent that is started below an `eksd exec` that left the endpoint alone.
+    place.end_agent();
+    place.set("EKSD_EXEC", "default");
+    who(&place, "default", "assumed-role/");
+    who(&place, "assumed", "assumed-role/second/");
     place.write("pod-token", "another");
     let refused = place.eksd("--no-agent credential-process --profile default").failed();
     assert!(!refused.contains("another"), "{refused}");

@@ -49,6 +49,21 @@ pub(crate) fn js_sdk() -> PathBuf {
     })
 }
 
+/// A program that runs until the test is over, however that ends; with its group, where it leads one.
+pub(crate) struct Guarded(pub(crate) std::process::Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // It is not waited for before this, or has no group of its own: the number is nobody else's.
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let leader = rustix::process::Pid::from_child(&self.0);
+            let _none = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+            drop(self.0.kill());
+        }
+        drop(self.0.wait());
+    }
+}
+
 /// Waits for something to be so; false if the deadline comes first.
 pub(crate) fn comes(within: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + within;

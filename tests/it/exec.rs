@@ -6,7 +6,8 @@ use std::{
     fs,
     os::unix::process::ExitStatusExt,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -76,6 +77,41 @@ fn the_command_is_this_process_and_has_no_others() {
     // Rust's programs ignore SIGPIPE, which is number 13; others rely on it.
     let ignored = lines[2].split_whitespace().last().unwrap();
     assert_eq!(u64::from_str_radix(ignored, 16).unwrap() >> 12 & 1, 0, "{text}");
+}
+
+/// A process that ends with the test, however that ends.
+struct Guarded(Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A shell that becomes this program leaves it children that end when they like.
+#[test]
+fn children_of_somebody_else_are_not_waited_for() {
+    let home = Home::new();
+    let mut command = Command::new("sh");
+    // What stays in the background ends with its input, which is the test's.
+    let script = format!(
+        "exec 3<&0; cat <&3 >/dev/null 2>&1 & exec '{}' --no-agent exec dev -- true",
+        env!("CARGO_BIN_EXE_eksd")
+    );
+    let like = home.command(&[]);
+    command.args(["-c", &script]).env_clear();
+    command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = Guarded(command.stdin(Stdio::piped()).spawn().unwrap());
+    let until = Instant::now() + Duration::from_secs(20);
+    let status = loop {
+        if let Some(status) = child.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < until, "it waits for the other child");
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    assert!(status.success(), "{status}");
 }
 
 #[test]
@@ -172,6 +208,44 @@ fn a_program_that_prints_keys_does_not_ask_for_its_own() {
          program in `credential_process` or `mfa_process` another profile\n"
     );
     assert!(output.stdout.is_empty());
+}
+
+/// Two programs, each of which asks for the other's profile, and no agent that would know.
+#[test]
+fn programs_that_ask_for_each_other_end() {
+    let home = Home::new();
+    let script = |asked: &str| {
+        format!(
+            "#!/bin/sh\nexec '{}' credential-process --profile {asked}\n",
+            env!("CARGO_BIN_EXE_eksd")
+        )
+    };
+    home.write("a", &script("b"));
+    home.write("b", &script("a"));
+    home.write("c", &script("role"));
+    let file = |name: &str| home.0.path().join(name);
+    home.write(
+        ".aws/config",
+        &format!(
+            "[profile a]\ncredential_process = sh '{}'\n[profile b]\ncredential_process = sh '{}'\n\
+             [profile c]\ncredential_process = sh '{}'\n\
+             [profile role]\nrole_arn = arn:aws:iam::111122223333:role/r\nsource_profile = c\n",
+            path(&file("a")),
+            path(&file("b")),
+            path(&file("c"))
+        ),
+    );
+    for (profile, named) in [("a", "profile `a`"), ("c", "profile `c`")] {
+        let began = Instant::now();
+        let mut command = home.command(&["--no-agent", "credential-process", "--profile", profile]);
+        let output = command.env_remove("EKSD_NO_AGENT").output().unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{complaint}");
+        assert!(complaint.contains("asks for its own keys"), "{complaint}");
+        assert!(complaint.contains(named), "{complaint}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert!(!home.0.path().join(".local/state/eksd/run/agent.lock").exists(), "no agent");
+    }
 }
 
 fn path(path: &Path) -> &str {

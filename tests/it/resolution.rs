@@ -1,12 +1,12 @@
-//! What each reader of the AWS files takes: every row of `tests/data/aws/profile-resolution.json` and
-//! `container-endpoint.json`, from the text of the files on.
+//! What each reader of the AWS files takes: every row of `tests/data/aws/profile-resolution.json`, from the
+//! text of the files on.
 
 use eksd::{
     config::aws_files,
     model::{
-        AwsFiles, Credentials, Secret, chain,
+        AwsFiles, chain,
         explain::{Facts, explain},
-        readers::{Reader, container, ignored, way},
+        readers::{Reader, ignored, way},
     },
 };
 use serde_json::Value;
@@ -339,47 +339,4 @@ fn roles_and_their_sources() {
             "refused: `credential_source` wants a `role_arn` (config:6)",
         ],
     );
-}
-
-#[test]
-fn every_row_of_the_container_vectors() {
-    let cases = rows("container-endpoint.json", "cases");
-    assert_eq!(cases.len(), 6);
-    let asked = |reader, status| container::tries(reader, status);
-    let keys = |token: bool, end: bool| Credentials {
-        access_key_id: "ASIAX".into(),
-        secret_access_key: Secret::new("s"),
-        session_token: token.then(|| Secret::new("t")),
-        expires_at: end.then(|| "2026-11-24T15:00:00Z".parse().unwrap()),
-        account_id: None,
-    };
-    let columns =
-        [("botocore", Reader::AwsCli), ("js", Reader::JavaScript), ("rust", Reader::Rust)];
-    for case in cases {
-        if let Some(request) = case["request"].as_str() {
-            assert!(request.ends_with("whose content ends with a line feed"), "{request}");
-            assert!(container::is_token("abc=") && !container::is_token("abc=\n"));
-            assert!(!container::is_token("") && !container::is_token("a\r\nb"));
-            continue;
-        }
-        let response = case["response"].as_str().unwrap();
-        let (status, what) = response.split_once(' ').unwrap();
-        let status: u16 = status.parse().unwrap();
-        let sent = match what {
-            "with all four fields" | "with JSON body" => keys(true, true),
-            "without Token" => keys(false, true),
-            "without Expiration" => keys(true, false),
-            other => panic!("{other}"),
-        };
-        for (column, reader) in columns {
-            let Some(seen) = case[column].as_str() else { continue };
-            let is_ok = seen.starts_with("ok");
-            assert_eq!(status == 200 && container::can_serve(&sent), is_ok, "{response}");
-            if !is_ok && status != 200 {
-                let requests = format!("after {} request", asked(reader, status));
-                assert!(seen.contains(&requests), "{response} {column}: {requests}");
-                assert_eq!(!seen.contains("not shown"), container::shows_body(reader), "{seen}");
-            }
-        }
-    }
 }

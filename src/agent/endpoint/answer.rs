@@ -156,6 +156,40 @@ mod tests {
         (status, serde_json::from_str(body).unwrap())
     }
 
+    /// Every row of the vectors, with what eksd answers there: what readers fail at it never sends, a
+    /// refusal that will stay is a 4xx, which not all ask for again, and one that may pass a 5xx.
+    #[test]
+    fn what_readers_were_seen_to_do() {
+        let text = include_str!("../../../tests/data/aws/container-endpoint.json");
+        let vectors: serde_json::Value = serde_json::from_str(text).unwrap();
+        let dev = ProfileName::new("dev");
+        let cases = vectors["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 6);
+        for case in cases {
+            // The other is about the file with the token: see `lease`.
+            let Some(response) = case["response"].as_str() else { continue };
+            let (status, what) = response.split_once(' ').unwrap();
+            let report = |code| Err(Report::new(code, "w", "f"));
+            let keys = match what {
+                "with all four fields" => Ok(keys()),
+                "without Token" => Ok(Credentials { session_token: None, ..keys() }),
+                "without Expiration" => Ok(Credentials { expires_at: None, ..keys() }),
+                "with JSON body" if status == "500" => report(Code::Unreachable),
+                "with JSON body" => report(Code::NeedsLogin),
+                other => panic!("{other}"),
+            };
+            let answer = parts(&of(&dev, keys.as_ref())).0;
+            let seen = |reader: &str| case[reader].as_str().unwrap_or_default();
+            let is_ok = ["botocore", "rust"].iter().any(|reader| seen(reader).starts_with("ok"));
+            assert_eq!(answer == "200 OK", is_ok, "{response}: {answer}");
+            if what == "with JSON body" {
+                assert_eq!(answer[..1], status[..1], "{response}: {answer}");
+                let is_asked_again = seen("rust").starts_with("error after 3 requests");
+                assert_eq!(answer.starts_with('5'), is_asked_again, "{response}: {answer}");
+            }
+        }
+    }
+
     #[test]
     fn all_four_fields_and_the_account() {
         let answer = of(&ProfileName::new("dev"), Ok(&keys()));

@@ -182,6 +182,17 @@ mod tests {
         assert!(!path.exists() && second.path().exists());
     }
 
+    /// The row of `container-endpoint.json` about the file: botocore and Rust take none with a line end.
+    #[test]
+    fn a_token_can_be_sent_as_it_stands_in_the_file() {
+        let vectors = include_str!("../../../tests/data/aws/container-endpoint.json");
+        assert!(vectors.contains("whose content ends with a line feed"));
+        let home = tempfile::tempdir().unwrap();
+        let (file, _) = TokenFile::make(home.path()).unwrap();
+        let token = std::fs::read(file.path()).unwrap();
+        assert!(!token.is_empty() && token.iter().all(u8::is_ascii_graphic), "{token:?}");
+    }
+
     #[test]
     fn what_a_killed_agent_left_is_swept() {
         let home = tempfile::tempdir().unwrap();

@@ -40,7 +40,7 @@ use super::event::{Ask, Event, Mailbox, Patience, Reply, ending};
 use crate::{
     config::Paths,
     ipc::wire::EndpointOpen,
-    model::{Credentials, ProfileName},
+    model::{Credentials, ProfileName, readers::container::can_serve},
     report::{Code, Report},
 };
 
@@ -57,7 +57,7 @@ const MOST_LEASES: usize = 256;
 
 /// Returns the folder of the token files.
 pub(super) fn folder(paths: &Paths) -> PathBuf {
-    paths.runtime_dir.join("endpoint")
+    paths.endpoint_dir()
 }
 
 /// The way to the endpoint; it runs in [`Desk::run`].
@@ -129,9 +129,7 @@ impl Endpoint {
     /// not answered for yet, is fine: a program may be started first.
     async fn check(&self, profile: &ProfileName) -> Result<(), Report> {
         match self.ask(profile, Patience::None).await {
-            Ok(keys) if keys.session_token.is_none() || keys.expires_at.is_none() => {
-                Err(answer::lasting(profile))
-            }
+            Ok(keys) if !can_serve(&keys) => Err(answer::lasting(profile)),
             Ok(_) => Ok(()),
             Err(report) => match report.code {
                 Code::UnknownProfile

@@ -153,7 +153,12 @@ impl Service {
     pub(super) async fn mirror(&self) -> Result<Mirror, Report> {
         let world = self.world.clone();
         let refresh = move || mirror::refresh(&world.paths, &world.command);
-        let mirror = blocking(refresh).await.map_err(|trouble| trouble.report)??;
+        let written = blocking(refresh).await.map_err(|trouble| trouble.report)?;
+        let written = written.map_err(Report::from);
+        // What a tool wrote there is told to the person, whoever asked.
+        let kept = written.as_ref().map(|mirror| mirror.kept.clone()).map_err(Clone::clone);
+        self.mailbox.send(Event::MirrorWritten(kept));
+        let mirror = written?;
         Ok(Mirror {
             config: mirror.config.display().to_string(),
             credentials: mirror.credentials.display().to_string(),

@@ -55,8 +55,11 @@ pub(super) fn render(change: &Change, format: EnvFormat) -> Result<Zeroizing<Str
     for name in change.gone() {
         match format {
             EnvFormat::Sh => text.push_str(&format!("unset {name}\n")),
-            // Silent where there is none.
-            EnvFormat::Fish => text.push_str(&format!("set -e {name}\n")),
+            // Silent where there is none. `set -e` alone erases the innermost and brings to light what
+            // stands behind it.
+            EnvFormat::Fish => {
+                text.push_str(&format!("set -eg {name}; set -eU {name}\n"));
+            }
             EnvFormat::Powershell => {
                 text.push_str(&format!("Remove-Item Env:{name} -ErrorAction SilentlyContinue\n"));
             }
@@ -120,7 +123,7 @@ mod tests {
             ),
             (
                 EnvFormat::Fish,
-                "set -e AWS_PROFILE\nset -gx AWS_REGION 'it\\'s'\nset -gx AWS_ACCESS_KEY_ID 'ASIA1'\n",
+                "set -eg AWS_PROFILE; set -eU AWS_PROFILE\nset -gx AWS_REGION 'it\\'s'\nset -gx AWS_ACCESS_KEY_ID 'ASIA1'\n",
             ),
             (
                 EnvFormat::Powershell,
@@ -166,5 +169,21 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell}");
             assert_eq!(String::from_utf8_lossy(&output.stdout), value, "{shell}");
         }
+    }
+
+    /// What was inherited hides what is universal, and that comes to light when the other goes.
+    #[test]
+    fn fish_forgets_every_scope() {
+        let folder = tempfile::tempdir().unwrap();
+        let code = render(&change("x"), EnvFormat::Fish).unwrap();
+        let script = "set -U AWS_PROFILE older; printf %s \"$code\" | source; \
+                      set -q AWS_PROFILE; and echo \"there: $AWS_PROFILE\"; printf %s $AWS_REGION";
+        // Without its settings it has no universal variables.
+        let mut command = Command::new("fish");
+        command.args(["-c", script]).env("XDG_CONFIG_HOME", folder.path());
+        command.env("code", code.as_str()).env("AWS_PROFILE", "old");
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "x");
     }
 }

@@ -12,8 +12,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::WaitOptions;
-
 use crate::{
     cli::{
         args::ExecArgs,
@@ -55,7 +53,8 @@ pub fn run(call: &Call, args: &ExecArgs) -> Done {
         command.env_remove(name);
     }
     command.envs(change.come());
-    reap(call);
+    // The command would have an ended child that it does not know.
+    door::forget_stand_ins(call);
     let error = command.exec();
     let (report, code) = not_run(program, &error);
     output::report(&report);
@@ -111,12 +110,6 @@ fn start_elsewhere(call: &Call) {
         start.args(["agent", "start"]).stdin(Stdio::null()).stdout(Stdio::null());
         drop(start.stderr(Stdio::null()).status());
     }
-}
-
-/// Leaves no ended child behind. Those that answered in an agent's place end now that nobody asks them.
-fn reap(call: &Call) {
-    let options = if call.no_agent { WaitOptions::empty() } else { WaitOptions::NOHANG };
-    while let Ok(Some(_)) = rustix::process::wait(options) {}
 }
 
 /// Opens the endpoint for this process, which the command will be: the agent closes it when that ends.

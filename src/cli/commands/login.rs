@@ -252,23 +252,26 @@ impl Person<'_> {
         if self.args.qr {
             self.show_qr(&url);
         }
-        // Only a page: what else a URL can start is nobody's business here.
-        let is_page = open.url.starts_with("https://") || open.url.starts_with("http://");
         let wants_page = !self.args.no_browser && self.place.has_browser();
+        let why_not = why_not_a_page(&open.url);
         let mut is_open = false;
-        if wants_page && is_page {
+        if wants_page && why_not.is_none() {
             let mut browser =
                 Browser::new(&open.session, &open.url, self.settings, &self.call.env, self.place);
             is_open = browser.open() == Shown::Maybe;
             self.browser = Some(browser);
         }
-        if wants_page && !is_open {
+        if let (true, Some(why)) = (wants_page, why_not) {
+            output::talk(format!("(no browser is opened: {why})"));
+        } else if wants_page && !is_open {
             output::talk("(no browser could be opened)");
         }
         match (is_open, &open.user_code) {
+            // What is wrong with it may be meant for a place where it is pasted.
+            (false, _) if why_not.is_some() => (),
             (false, _) => self.copy("address", &url),
-            (true, Some(code)) => self.copy("code", code),
-            (true, None) => (),
+            (true, Some(code)) if is_code(code) => self.copy("code", code),
+            (true, _) => (),
         }
         Ok(())
     }
@@ -355,6 +358,22 @@ impl Person<'_> {
 fn send(client: &mut Client, code: MfaCode) -> Result<(), Report> {
     let request = Request::LoginCode(LoginCodeParams { code });
     client.send(request, Instant::now() + SEND_LIMIT).map(drop)
+}
+
+/// Returns why a server's address is not given to a browser, which may hand it to programs that take more
+/// than a page for an address, and read signs in it in ways of their own.
+fn why_not_a_page(url: &str) -> Option<&'static str> {
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        return Some("the address is not that of a web page");
+    }
+    // RFC 3986, section 2: what is reserved, what is not, and `%`.
+    let is_url = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b);
+    (!url.bytes().all(is_url)).then_some("the address holds signs that no address has")
+}
+
+/// Returns whether a server's text is a code that people compare, and nothing that a shell would run.
+fn is_code(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// An address must stay whole; what could steer a terminal never belongs in one.

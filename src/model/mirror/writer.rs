@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{
-    About, Line, LineKind, Plan, Section, gives_keys, holds_secret, is_left_out, key_in,
+    About, Line, LineKind, Plan, Section, awaits_secret, gives_keys, holds_secret, is_left_out,
+    key_in,
     words::{header, put_straight},
 };
 use crate::model::{ProfileName, text::printable_sentence};
@@ -127,8 +128,14 @@ impl<'l, 'a> Kept<'l, 'a> {
         let is_served = plan.map_or(section.is_inherited, |plan| plan.is_served);
         let mut kept = Self { lines: Vec::new(), keys: 0, lost: 0 };
         let mut drops = false;
+        // A comment that ends in a secret's name: the next one may be its value.
+        let mut awaits = false;
         for line in section.body {
-            let has_secret = holds_secret(line.text);
+            let is_value = std::mem::take(&mut awaits) && line.kind == LineKind::Note;
+            let has_secret = is_value || holds_secret(line.text);
+            let is_bare = line.text.trim().trim_start_matches(['#', ';']).trim().is_empty();
+            awaits =
+                line.kind == LineKind::Note && (awaits_secret(line.text) || (is_value && is_bare));
             let is_about_keys = |key: &str| has_secret || is_left_out(key, is_served);
             match &line.kind {
                 LineKind::Key(key) => {

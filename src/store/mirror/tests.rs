@@ -110,6 +110,37 @@ fn secrets_go_wherever_they_stand() {
 }
 
 #[test]
+fn secrets_go_however_they_are_written() {
+    for secret in [
+        "# \"aws_secret_access_key\" = \"SECRET\"\n",
+        "# 'aws_session_token': SECRET\n",
+        "# {\"SecretAccessKey\": \"SECRET\"}\n",
+        "# `secret_access_key` = SECRET\n",
+        ";aws_secret_key=SECRET\n",
+        "secret_access_key = SECRET\n",
+        "aws_secret_key = SECRET\n",
+    ] {
+        check(
+            &format!("[profile a]\n{secret}region = r\n"),
+            "",
+            "[profile a]\n# eksd: lines about keys are left out here: a mirror holds no secret (1)\nregion = r\n",
+        );
+    }
+    for secret in [
+        "# aws_secret_access_key =\n# SECRET\n",
+        "#aws_session_token:\t\n#\tSECRET\n",
+        "; \"aws_secret_key\" = \"\n;SECRET\n",
+        "# aws_secret_access_key = \\\n#\n#  SECRET\n",
+    ] {
+        let text = mirror(&format!("[profile a]\n{secret}# mine\nregion = r\n"), "");
+        assert!(!text.contains("SECRET") && text.contains("# mine\nregion = r\n"), "{text}");
+    }
+    // What is not about a value stays.
+    let config = "# rotate aws_secret_access_key often\n[profile a]\n# SECRETS: none\nregion = r\n";
+    check(config, "", config);
+}
+
+#[test]
 fn the_credentials_file_wins_key_by_key() {
     let config =
         format!("[profile dev]\nregion = config\n  more\n# note\noutput = text\n{SSO}{CORP}");
@@ -204,7 +235,9 @@ fn on_the_disk() {
     atomic::write(&paths.aws_credentials, keys).unwrap();
     assert!(refresh(&paths, "/usr/bin/eksd").unwrap().changed);
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
-    assert_eq!(read(&first.config), format!("{HEAD}\n[profile dev]\n{}", process("dev")));
+    let text = format!("{HEAD}\n[profile dev]\n{}", process("dev"));
+    assert_eq!(read(&first.config), sealed(&text));
+    assert!(read(&first.config).contains("come from eksd.\n# sha256 "), "{text}");
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(
         [&paths.mirror_dir, &first.config, &first.credentials].map(|path| mode(path)),
@@ -221,6 +254,75 @@ fn on_the_disk() {
     std::fs::create_dir(&paths.aws_config).unwrap();
     assert!(matches!(refresh(&paths, "x"), Err(StoreError::Read { .. })));
     assert!(read(&first.config).contains("[profile dev]"));
+}
+
+/// `aws configure` and `aws configure sso` in a shell that uses the mirror.
+#[test]
+fn what_tools_write_into_it_is_kept_as_long_as_somebody_wants() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = Paths::new(&Env::from_map([("HOME", home.path())])).unwrap();
+    let at = refresh(&paths, "eksd").unwrap();
+    for (file, name) in [(&at.config, "config"), (&at.credentials, "credentials")] {
+        let own = std::fs::read_to_string(file).unwrap();
+        let written = |number: u32| format!("{own}[profile mine-{number}]\nregion = r\n");
+        let mut all = Vec::new();
+        for number in 1..=3 {
+            atomic::write(file, written(number).as_bytes()).unwrap();
+            let mirror = refresh(&paths, "eksd").unwrap();
+            all.push(file.with_file_name(format!("{name}.kept-{number}")));
+            assert_eq!((mirror.changed, mirror.kept.as_ref()), (true, Some(&all[0])));
+            assert_eq!(std::fs::read_to_string(file).unwrap(), own);
+            assert_eq!(
+                std::fs::read_to_string(&all[number as usize - 1]).unwrap(),
+                written(number)
+            );
+        }
+        // It is said for as long as it is there; the same again needs no room.
+        assert_eq!(refresh(&paths, "eksd").unwrap().kept.as_ref(), Some(&all[0]));
+        atomic::write(file, written(2).as_bytes()).unwrap();
+        assert!(refresh(&paths, "eksd").unwrap().changed);
+        // No room: nothing is lost.
+        atomic::write(file, written(4).as_bytes()).unwrap();
+        let error = refresh(&paths, "eksd").unwrap_err();
+        assert!(matches!(&error, StoreError::Crowded { path } if path == file), "{error:?}");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), written(4));
+        std::fs::remove_file(&all[1]).unwrap();
+        assert!(refresh(&paths, "eksd").unwrap().changed);
+        assert_eq!(std::fs::read_to_string(&all[1]).unwrap(), written(4));
+        for kept in &all {
+            std::fs::remove_file(kept).unwrap();
+        }
+        assert_eq!(refresh(&paths, "eksd").unwrap().kept, None);
+    }
+}
+
+#[test]
+fn eksd_knows_what_it_wrote() {
+    for text in ["", "a\nb\nc\n\n[d]\n", "a\r\nb\r\nc\r\n\r\n", "# sha256 x\nb\nc\nd"] {
+        let whole = sealed(&mirror_of(text, text, &ABOUT));
+        assert!(is_sealed(whole.as_bytes()), "{whole}");
+        assert!(!is_sealed(format!("{whole}x").as_bytes()));
+        assert!(!is_sealed(whole.replacen("# sha256 ", "# sha256 0", 1).as_bytes()));
+    }
+    assert!(!is_sealed(b"\xff") && !is_sealed(b""));
+}
+
+/// The last to write has read the files as they are, and nobody writes between.
+#[test]
+fn one_writer_at_a_time() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = Paths::new(&Env::from_map([("HOME", home.path())])).unwrap();
+    let config = Mirror::at(&paths).config;
+    let held = Locks::new(&paths.file_locks_dir).try_lock(&config).unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| refresh(&paths, "eksd"));
+        std::fs::create_dir(home.path().join(".aws")).unwrap();
+        atomic::write(&paths.aws_config, b"[profile late]\nregion = r\n").unwrap();
+        assert!(!config.exists());
+        drop(held);
+        writer.join().unwrap().unwrap();
+    });
+    assert!(std::fs::read_to_string(config).unwrap().contains("[profile late]"));
 }
 
 /// Runs on a thread for files.

@@ -31,6 +31,8 @@ pub struct Call {
     /// The grant of CreateToken and CreateOAuth2Token: `device_code`, `authorization_code` or
     /// `refresh_token`.
     pub grant: Option<String>,
+    /// The beginning of the refresh token's SHA-256: tells whether two callers sent the same one.
+    pub refresh_token: Option<String>,
     /// The HTTP status; none while the call is open, or if it was never answered.
     pub status: Option<u16>,
     /// The error code that was answered.

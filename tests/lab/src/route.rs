@@ -1,9 +1,10 @@
 //! Which service and operation a request is for, and how each service words an error.
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::calls::Call;
-use crate::http::{Answer, Fail, Request, decode};
+use crate::http::{Answer, Fail, Request, decode, hex};
 use crate::script::Script;
 use crate::script_sources::Container;
 use crate::world::World;
@@ -49,6 +50,8 @@ pub(crate) fn open_call(world: &World, cluster: Option<&str>, request: &Request)
             let json = request.json();
             let grant = json["grantType"].as_str().and_then(|g| g.rsplit(':').next());
             call.grant = grant.map(String::from);
+            let given = json["refreshToken"].as_str();
+            call.refresh_token = given.map(|it| hex(&Sha256::digest(it)[..6]));
         }
         "DescribeCluster" => {
             call.cluster = request.path.strip_prefix("/clusters/").map(decode);

@@ -161,6 +161,45 @@ fn somebody_else_may_finish_it() {
 }
 
 #[test]
+fn a_server_cannot_start_just_anything() {
+    let odd = Some("the address holds signs that no address has");
+    let other = Some("the address is not that of a web page");
+    for (url, expected) in [
+        ("https://x.example/start?user_code=ABCD-EFGH&a=%20#/", None),
+        ("http://127.0.0.1:1234/cb", None),
+        ("https://[::1]/", None),
+        ("file:///etc/passwd", other),
+        ("--new-window=https://x", other),
+        ("", other),
+        ("https://x/ --help", odd),
+        ("https://x/\n", odd),
+        ("https://x/\"&calc&\"", odd),
+        ("https://x/\u{202e}", odd),
+        ("https://x/a\\b", odd),
+        ("https://x/`id`|^<>{}", odd),
+    ] {
+        assert_eq!(why_not_a_page(url), expected, "{url:?}");
+    }
+}
+
+#[test]
+fn only_codes_are_copied() {
+    for (text, expected) in [
+        ("ABCD-EFGH", true),
+        ("a", true),
+        ("", false),
+        ("ABCD EFGH", false),
+        ("$(id)", false),
+        ("AB\n", false),
+        ("é", false),
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZ123456", true),
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZ1234567", false),
+    ] {
+        assert_eq!(is_code(text), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn addresses_stay_whole() {
     let long = format!("https://x/{}", "a".repeat(2000));
     assert_eq!(printable_whole(&long), long);
