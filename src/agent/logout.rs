@@ -64,7 +64,8 @@ impl Agent {
                 };
                 self.memory.forget_session(&login.key);
                 self.scribe.keep_state(&self.memory);
-                Rest::Sso { roles: self.roles_of(login), login: login.clone(), token }
+                let (login, token) = (Box::new(login.clone()), token.map(Box::new));
+                Rest::Sso { roles: self.roles_of(&login), login, token }
             }
             Recipe::Console(login) => Rest::Console(login.arn.clone()),
             _ => Rest::Nothing,
@@ -193,7 +194,7 @@ enum Rest {
     /// In the AWS CLI's cache of sign-ins, by its identity.
     Console(String),
     /// At AWS, and in the AWS CLI's caches.
-    Sso { login: SsoLogin, token: Option<SsoToken>, roles: Vec<(String, String)> },
+    Sso { login: Box<SsoLogin>, token: Option<Box<SsoToken>>, roles: Vec<(String, String)> },
 }
 
 impl Wipe {
@@ -218,8 +219,8 @@ impl Wipe {
 /// Returns why AWS could not be told, and why the files could not be removed.
 async fn wipe_sso(
     world: &Arc<World>,
-    login: SsoLogin,
-    token: Option<SsoToken>,
+    login: Box<SsoLogin>,
+    token: Option<Box<SsoToken>>,
     roles: Vec<(String, String)>,
 ) -> (Option<Report>, Option<Report>) {
     let (cache, key) = (world.sso_cache.clone(), login.key.clone());
@@ -239,7 +240,11 @@ async fn wipe_sso(
         Ok((token, removed)) => (token, removed.err().map(Report::from)),
         Err(trouble) => (None, Some(trouble.report)),
     };
-    let newest = token.into_iter().chain(token_on_disk).max_by_key(|token| token.expires_at);
+    let newest = token
+        .map(|token| *token)
+        .into_iter()
+        .chain(token_on_disk)
+        .max_by_key(|token| token.expires_at);
     let not_told = match newest {
         Some(token) => end_at_aws(world, &login, &token).await,
         None => None,

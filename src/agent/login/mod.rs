@@ -333,8 +333,9 @@ impl Agent {
                     _ => None,
                 };
                 let number = self.logins.begin(&root.key, Stage::Busy, waiter, name);
-                let word = LastWord::new(&self.mailbox, &root.key, number);
-                let work = Work { world: self.world.clone(), word, login: login.clone(), ended };
+                let last = LastWord::new(&self.mailbox, &root.key, number);
+                let world = self.world.clone();
+                let work = Work { world, last, login: login.clone(), ended };
                 let flow = params.flow;
                 let task = self.workers.spawn(async move { work.run(flow).await });
                 if let Some(flight) = self.logins.flights.get_mut(&root.key) {

@@ -39,7 +39,7 @@ fn kept_grant(grant: Grant) -> sso_cache::Grant {
 /// One login, as a task.
 pub(super) struct Work {
     pub(super) world: Arc<World>,
-    pub(super) word: LastWord,
+    pub(super) last: LastWord,
     pub(super) login: SsoLogin,
     /// The token of a session that is to be ended first.
     pub(super) ended: Option<SsoToken>,
@@ -51,7 +51,7 @@ impl Work {
             match end_at_aws(&self.world, &self.login, token).await {
                 None => {
                     let (key, mark) = (self.key(), token.access_token.clone());
-                    self.word.mailbox.send(Event::SessionEnded { key, mark });
+                    self.last.mailbox.send(Event::SessionEnded { key, mark });
                 }
                 Some(report) => {
                     tracing::warn!(what = report.what, "the earlier session is not ended at AWS");
@@ -75,7 +75,7 @@ impl Work {
             }
             Err(report) => Err(report),
         };
-        self.word.say(result);
+        self.last.say(result);
     }
 
     fn key(&self) -> SessionKey {
@@ -89,7 +89,7 @@ impl Work {
             user_code,
             expires_at: crate::agent::answers::rfc3339(expires_at),
         };
-        self.word.mailbox.send(Event::LoginOpened { key: self.key(), open });
+        self.last.mailbox.send(Event::LoginOpened { key: self.key(), open });
     }
 
     fn failed(&self, error: &AwsError) -> Report {
