@@ -34,6 +34,9 @@ use crate::{
 /// When every test begins.
 pub(super) const START: &str = "2026-03-02T08:00:00Z";
 
+/// How long anything may take; a race for a refresh token takes five seconds.
+pub(super) const DEADLINE: Duration = Duration::from_mins(1);
+
 /// The AWS config of most tests; the lab knows these accounts, roles and keys.
 pub(super) const CONFIG: &str = "\
 [sso-session corp]
@@ -214,7 +217,8 @@ impl Bench {
             if wanted(&status) {
                 return status;
             }
-            changes.changed().await.unwrap();
+            let heard = tokio::time::timeout(DEADLINE, changes.changed()).await;
+            heard.unwrap_or_else(|_| panic!("not as wanted: {status:?}")).unwrap();
         }
     }
 

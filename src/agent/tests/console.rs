@@ -3,7 +3,7 @@
 use eksd_lab::{Console, Fault, Script, What};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::bench::{Bench, at, minutes};
+use super::bench::{Bench, DEADLINE, at, minutes};
 use crate::{
     agent::{
         event::{Event, LoginNews},
@@ -276,15 +276,20 @@ async fn what_cannot_be_written_is_served_from_memory() {
     assert_eq!(refusals(&bench), 0);
 }
 
+async fn next(news: &mut UnboundedReceiver<LoginNews>) -> LoginNews {
+    let next = tokio::time::timeout(DEADLINE, news.recv()).await;
+    next.expect("news in time").expect("news")
+}
+
 async fn console(news: &mut UnboundedReceiver<LoginNews>) -> String {
-    match news.recv().await.expect("news") {
+    match next(news).await {
         LoginNews::Console(console) => console.profile,
         other => panic!("not sent to the AWS CLI: {other:?}"),
     }
 }
 
 async fn over(news: &mut UnboundedReceiver<LoginNews>) -> Result<LoginDone, Report> {
-    match news.recv().await.expect("news") {
+    match next(news).await {
         LoginNews::Over(result) => result,
         other => panic!("not over: {other:?}"),
     }
