@@ -92,12 +92,14 @@ fn uint(line: &str) -> u32 {
     line.trim().strip_prefix("uint32 ").and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Returns what eksd asked the daemon to show, in order.
+/// Returns what eksd asked the daemon to show, in order. The monitor may be writing: what is not whole
+/// yet is left out.
 fn notifies(monitor: &str) -> Vec<Notify> {
     let lines: Vec<&str> = monitor.lines().collect();
     let calls = lines.iter().enumerate().filter(|(at, line)| {
         line.contains("member=Notify")
             && lines.get(at + 1).is_some_and(|it| it.contains("\"eksd\""))
+            && at + 7 < lines.len()
     });
     calls
         .map(|(at, line)| {
@@ -111,7 +113,7 @@ fn notifies(monitor: &str) -> Vec<Notify> {
             });
             Notify {
                 replaces: uint(lines[at + 2]),
-                id: answer.map_or(0, |answer| uint(lines[answer + 1])),
+                id: answer.and_then(|answer| lines.get(answer + 1)).map_or(0, |line| uint(line)),
                 title: lines[at + 4].trim().to_owned(),
                 body: lines[at + 5..at + 7].join("\n"),
             }
