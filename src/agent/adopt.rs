@@ -90,7 +90,7 @@ impl Agent {
     ) {
         let modified_at = found.modified_at();
         if is_login || !self.memory.logged_in_at.contains_key(login) {
-            self.person_unknown(login);
+            self.owner_unknown(login);
             if is_login {
                 self.memory.saw_login(login, modified_at);
             } else {
@@ -105,11 +105,26 @@ impl Agent {
                 .get(login)
                 .is_some_and(|at| modified_at.duration_since(*at).abs() < OWN_WRITE);
             if !(is_first_look && wrote_it) {
-                self.person_unknown(login);
+                self.owner_unknown(login);
                 self.memory.forget_session(login);
             }
         }
         self.scribe.keep_state(&self.memory);
+    }
+
+    /// The token is another tool's, and perhaps another person's: then what was had with the one before
+    /// is not theirs.
+    pub(super) fn owner_unknown(&mut self, login: &LoginKey) {
+        self.person_unknown(login);
+        let root = SessionKey::Login(login.clone());
+        let under: Vec<SessionKey> =
+            self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
+        for key in under.iter().filter(|key| **key != root) {
+            self.vault.remove(key);
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.held = None;
+            }
+        }
     }
 
     /// The root session is over here: what it held and what hangs on it is dropped.
