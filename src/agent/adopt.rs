@@ -52,6 +52,10 @@ impl Agent {
             }
             return;
         };
+        if session.spec.sso_login().is_some_and(|login| !found.is_of(login)) {
+            tracing::info!(session = %key, "the token file is of another start URL or region");
+            return;
+        }
         let ours = self.vault.get(key).and_then(Held::marks);
         let is_new = ours.is_none_or(|ours| found.marks().is_other_than(ours));
         let was_waiting = session.activity == Activity::WaitingForPerson;
