@@ -209,6 +209,11 @@ impl Agent {
             }
             (class, _) => {
                 let Some(session) = self.sessions.get_mut(key) else { return };
+                if session.spec.device().is_some() && session.spec.wants_person() {
+                    // The device's command is gone meanwhile: there is nothing to try again with.
+                    session.end(None);
+                    return;
+                }
                 // Keys in a file are renewed by whoever wrote them, not by a login.
                 let class = match class {
                     FailureClass::NeedsPerson if !session.is_root() => FailureClass::NeverWorks,
