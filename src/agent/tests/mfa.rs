@@ -1,6 +1,6 @@
 //! MFA: one session for all roles of a device, one prompt for all who ask, no code twice.
 
-use eksd_lab::Script;
+use eksd_lab::{Fault, Script};
 
 use super::bench::{Bench, at, minutes};
 use crate::{
@@ -390,7 +390,23 @@ async fn a_device_that_loses_its_command_needs_a_person_at_the_end_and_not_befor
     bench.advance(minutes(1));
     with_command(&bench, true).await;
     with_command(&bench, false).await;
-    assert_eq!(bench.row("guarded").await.phase, Phase::NeedsMfa);
+    bench.until_phase("guarded", Phase::NeedsMfa).await;
     log_in(&bench, "guarded").await;
     assert!(bench.credentials("guarded").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_command_that_goes_while_it_is_used_leaves_nobody_waiting() {
+    let bench = bench("").await;
+    show(&bench, 0);
+    with_command(&bench, true).await;
+    let fault = Fault::status("GetSessionToken", 503, "ServiceUnavailable");
+    bench.lab.queue(Fault { delay_ms: 500, ..fault.times(-1) });
+    let (ask, mailbox) = (Ask::new("guarded", Patience::Some), bench.mailbox.clone());
+    let asker =
+        tokio::spawn(async move { mailbox.ask(|reply| Event::Credentials { ask, reply }).await });
+    bench.lab.called("GetSessionToken", 1).await;
+    with_command(&bench, false).await;
+    assert_eq!(asker.await.unwrap().unwrap_err().code, Code::NeedsMfa);
+    bench.until_phase("guarded", Phase::NeedsMfa).await;
 }

@@ -331,6 +331,11 @@ async fn a_forced_login_given_up_leaves_nothing_good() {
     bench.lab.approve_all();
     assert!(!over(&mut next).await.unwrap().already);
     assert!(bench.credentials("dev").await.is_ok());
+    // Neither is word of the session before.
+    let mark = crate::model::Secret::new("the token of before");
+    bench.mailbox.send(Event::SessionEnded { key: key(), mark });
+    assert_ne!(bench.row("dev").await.phase, Phase::NeedsLogin);
+    assert!(bench.credentials("dev").await.is_ok());
 }
 
 #[tokio::test]
