@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     LoginKey,
-    session::{Activity, SessionKey, Trouble},
+    session::{Activity, SessionKey, Trouble, Validity},
 };
 
 /// A file that was written this close to eksd's last renewal is the one that it wrote.
@@ -120,13 +120,20 @@ impl Agent {
     /// is not theirs.
     pub(super) fn owner_unknown(&mut self, login: &LoginKey) {
         self.person_unknown(login);
+        self.forget_keys(login, |_| true);
+    }
+
+    /// Drops the keys of roles under a sign-in, those of which `is_meant` says so.
+    pub(super) fn forget_keys(&mut self, login: &LoginKey, is_meant: impl Fn(Validity) -> bool) {
         let root = SessionKey::Login(login.clone());
         let under: Vec<SessionKey> =
             self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
         for key in under.iter().filter(|key| **key != root) {
-            self.vault.remove(key);
-            if let Some(session) = self.sessions.get_mut(key) {
+            if let Some(session) = self.sessions.get_mut(key)
+                && session.held.is_some_and(&is_meant)
+            {
                 session.held = None;
+                self.vault.remove(key);
             }
         }
     }
