@@ -145,6 +145,31 @@ async fn keys_made_with_those_of_one_person_are_not_served_to_the_next() {
 }
 
 #[tokio::test]
+async fn keys_of_one_person_are_not_served_to_the_next_who_logs_in_here() {
+    let bench = Bench::start().await;
+    bench.login("dev").await;
+    bench.credentials("dev").await.unwrap();
+    let old = bench.credentials("readonly").await.unwrap();
+    bench.advance(minutes(10));
+    // The session of before is not ended: what it brought is good for everybody but the next.
+    bench.lab.queue(Fault::new("Logout", Act::Drop).times(-1));
+    bench.lab.edit(|script| BOB.clone_into(&mut script.person));
+    let mut news = bench.begin_login("dev", Flow::DeviceCode, true);
+    opened(&mut news).await;
+    let done = over(&mut news).await.unwrap();
+    assert_eq!((done.person.as_deref(), done.was_person.as_deref()), (Some(BOB), Some(ALICE)));
+    assert_ne!(bench.credentials_at_once("readonly").await.ok().as_ref(), Some(&old));
+    assert_ne!(soon(bench.credentials("readonly")).await.unwrap(), old);
+    // What the same person had stays, and so does what the new one got.
+    let keys = bench.credentials("dev").await.unwrap();
+    bench.advance(minutes(1));
+    let mut news = bench.begin_login("readonly", Flow::DeviceCode, true);
+    opened(&mut news).await;
+    assert_eq!(over(&mut news).await.unwrap().was_person, None);
+    assert_eq!(bench.credentials("dev").await.unwrap(), keys);
+}
+
+#[tokio::test]
 async fn the_own_renewal_forgets_nothing() {
     let bench = Bench::start().await;
     bench.login("corp").await;
