@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     LoginKey,
-    session::{Activity, SessionKey, Trouble},
+    session::{Activity, SessionKey, Trouble, Validity},
 };
 
 /// A file that was written this close to eksd's last renewal is the one that it wrote.
@@ -52,6 +52,10 @@ impl Agent {
             }
             return;
         };
+        if session.spec.sso_login().is_some_and(|login| !found.is_of(login)) {
+            tracing::info!(session = %key, "the token file is of another start URL or region");
+            return;
+        }
         let ours = self.vault.get(key).and_then(Held::marks);
         let is_new = ours.is_none_or(|ours| found.marks().is_other_than(ours));
         let was_waiting = session.activity == Activity::WaitingForPerson;
@@ -90,7 +94,7 @@ impl Agent {
     ) {
         let modified_at = found.modified_at();
         if is_login || !self.memory.logged_in_at.contains_key(login) {
-            self.person_unknown(login);
+            self.owner_unknown(login);
             if is_login {
                 self.memory.saw_login(login, modified_at);
             } else {
@@ -105,11 +109,33 @@ impl Agent {
                 .get(login)
                 .is_some_and(|at| modified_at.duration_since(*at).abs() < OWN_WRITE);
             if !(is_first_look && wrote_it) {
-                self.person_unknown(login);
+                self.owner_unknown(login);
                 self.memory.forget_session(login);
             }
         }
         self.scribe.keep_state(&self.memory);
+    }
+
+    /// The token is another tool's, and perhaps another person's: then what was had with the one before
+    /// is not theirs.
+    pub(super) fn owner_unknown(&mut self, login: &LoginKey) {
+        self.person_unknown(login);
+        self.forget_keys(login, |_| true);
+    }
+
+    /// Drops the keys of roles under a sign-in, those of which `is_meant` says so.
+    pub(super) fn forget_keys(&mut self, login: &LoginKey, is_meant: impl Fn(Validity) -> bool) {
+        let root = SessionKey::Login(login.clone());
+        let under: Vec<SessionKey> =
+            self.sessions.keys().filter(|key| self.root_of(key) == Some(&root)).cloned().collect();
+        for key in under.iter().filter(|key| **key != root) {
+            if let Some(session) = self.sessions.get_mut(key)
+                && session.held.is_some_and(&is_meant)
+            {
+                session.held = None;
+                self.vault.remove(key);
+            }
+        }
     }
 
     /// The root session is over here: what it held and what hangs on it is dropped.

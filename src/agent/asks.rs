@@ -179,10 +179,11 @@ impl Agent {
         let parent_is_good = plan::parent_is_good(&self.sessions, session, now);
         match (session.activity, session.spec.parent.clone()) {
             (Activity::Refreshing, _) => Progress::UnderWay { failing: 0 < session.failures },
+            // It is not tried again before that: not when its own time has come, either.
+            (_, Some(parent)) if !parent_is_good => self.progress(&parent, begin),
             (Activity::BackingOff { .. }, _) if session.failures < TRIES_WORTH_WAITING_FOR => {
                 Progress::UnderWay { failing: true }
             }
-            (_, Some(parent)) if !parent_is_good => self.progress(&parent, begin),
             // Only a person could bring something better.
             (Activity::Idle, _) if session.held.is_some() && !session.renewable => {
                 Progress::Stuck(status::needs_person(&key.to_string(), &session.spec, false))

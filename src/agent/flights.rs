@@ -106,11 +106,24 @@ impl Agent {
             return;
         }
         self.flights.remove(key);
+        let is_found = matches!(&result, Ok(Fresh::Token { issued_at: Some(_), .. }));
         if let SessionKey::Login(login) = key {
-            self.learn(login, result.as_ref().err().map(|trouble| trouble.class));
+            if is_found {
+                // Another tool was faster, or somebody else logged in: nothing tells which.
+                self.owner_unknown(login);
+                self.memory.forget_session(login);
+                self.scribe.keep_state(&self.memory);
+            } else {
+                self.learn(login, result.as_ref().err().map(|trouble| trouble.class));
+            }
         }
         match result {
-            Ok(fresh) => self.hold(key, fresh),
+            Ok(fresh) => {
+                self.hold(key, fresh);
+                if is_found {
+                    self.revive_under(key);
+                }
+            }
             Err(trouble) => {
                 self.refresh_failed(key, trouble);
                 self.witness_failed(key);
@@ -196,6 +209,11 @@ impl Agent {
             }
             (class, _) => {
                 let Some(session) = self.sessions.get_mut(key) else { return };
+                if session.spec.device().is_some() && session.spec.wants_person() {
+                    // The device's command is gone meanwhile: there is nothing to try again with.
+                    session.end(None);
+                    return;
+                }
                 // Keys in a file are renewed by whoever wrote them, not by a login.
                 let class = match class {
                     FailureClass::NeedsPerson if !session.is_root() => FailureClass::NeverWorks,

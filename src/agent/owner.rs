@@ -456,7 +456,17 @@ impl Agent {
             .filter(|key| !is_kept(key) || self.root_of(key).is_some_and(moved))
             .cloned()
             .collect();
+        let is_known: BTreeSet<SessionKey> =
+            gone.iter().filter(|key| wanted.contains_key(key)).cloned().collect();
         for key in gone {
+            if let SessionKey::Login(login) = &key
+                && is_known.contains(&key)
+            {
+                // Who somebody is there has nothing to do with who they were.
+                self.memory.forget_session(login);
+                self.earlier_person.remove(login);
+                self.scribe.keep_state(&self.memory);
+            }
             self.drop_session(&key);
         }
         for (key, spec) in self.known.specs() {

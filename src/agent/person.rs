@@ -83,6 +83,9 @@ impl Agent {
                     let report = another(&login, earlier, person);
                     tracing::warn!(what = report.what, "another person logged in");
                     self.reports.insert(what, report);
+                    // What was had before the login is not theirs.
+                    let since = self.memory.logged_in_at.get(&login).copied();
+                    self.forget_keys(&login, |held| since.is_some_and(|at| held.issued_at < at));
                 }
                 _ => {
                     self.reports.remove(&what);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{event::Fresh, owner::Held, refresh::blocking};
 use crate::{
     model::{
-        ConsoleToken, Secret, SsoToken,
+        ConsoleToken, Secret, SsoLogin, SsoToken,
         session::{SessionKey, Trouble},
     },
     store::{StoreError, lock::Lock, login_cache, sso_cache},
@@ -102,6 +102,17 @@ impl Shared {
             Self::Sso(cached) => cached.modified_at,
             Self::Console(cached) => cached.modified_at,
         }
+    }
+
+    /// Returns whether it belongs to this sign-in, and not to one that had its name before. Tools may
+    /// write a start URL with a slash at its end or without.
+    pub(super) fn is_of(&self, login: &SsoLogin) -> bool {
+        let Self::Sso(cached) = self else { return true };
+        let bare = |url: &str| url.trim_end_matches(['/', '#']).to_owned();
+        let url = cached.start_url.as_deref();
+        let region = cached.region.as_deref().zip(login.reach.region.as_deref());
+        url.is_none_or(|url| bare(url) == bare(&login.start_url))
+            && region.is_none_or(|(found, ours)| found == ours)
     }
 
     /// Returns whether there is anything to be had by it.

@@ -358,6 +358,11 @@ impl Agent {
 
     /// The session was ended at AWS, for a login that was to begin anew.
     pub(super) fn session_ended(&mut self, key: &SessionKey, mark: &Secret) {
+        let held = self.vault.get(key).and_then(Held::marks);
+        if held.is_some_and(|held| held.mark != mark) {
+            // Another login was faster.
+            return;
+        }
         self.logins.note_refused(key, mark);
         if let SessionKey::Login(login) = key {
             self.person_unknown(login);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     agent::{
         callback::Callback,
-        event::{Event, Fresh},
+        event::{Event, Fresh, Mailbox},
         login::LastWord,
         logout::end_at_aws,
         refresh::{blocking, forget_registration, keep, trouble},
@@ -45,18 +45,28 @@ pub(super) struct Work {
     pub(super) ended: Option<SsoToken>,
 }
 
+/// Ends the earlier session at AWS, and tells the agent.
+async fn end(world: Arc<World>, mailbox: Mailbox, login: SsoLogin, token: SsoToken) {
+    match end_at_aws(&world, &login, &token).await {
+        None => {
+            let key = SessionKey::Login(login.key);
+            mailbox.send(Event::SessionEnded { key, mark: token.access_token });
+        }
+        Some(report) => {
+            tracing::warn!(what = report.what, "the earlier session is not ended at AWS");
+        }
+    }
+}
+
 impl Work {
     pub(super) async fn run(self, flow: Flow) {
-        if let Some(token) = &self.ended {
-            match end_at_aws(&self.world, &self.login, token).await {
-                None => {
-                    let (key, mark) = (self.key(), token.access_token.clone());
-                    self.last.mailbox.send(Event::SessionEnded { key, mark });
-                }
-                Some(report) => {
-                    tracing::warn!(what = report.what, "the earlier session is not ended at AWS");
-                }
-            }
+        if let Some(token) = self.ended.clone() {
+            let (world, login) = (self.world.clone(), self.login.clone());
+            let mailbox = self.last.mailbox.clone();
+            // On its own: if the login is given up meanwhile, the session may be over at AWS all the
+            // same, and the agent must hear of it.
+            let ending = tokio::spawn(end(world, mailbox, login, token));
+            let _panicked = ending.await;
         }
         // Profiles without an sso-session know only the device flow, as in the AWS CLI.
         let is_legacy = matches!(self.login.key, LoginKey::StartUrl(_));

@@ -1,6 +1,6 @@
 //! MFA: one session for all roles of a device, one prompt for all who ask, no code twice.
 
-use eksd_lab::Script;
+use eksd_lab::{Fault, Script};
 
 use super::bench::{Bench, at, minutes};
 use crate::{
@@ -284,4 +284,129 @@ async fn logging_out_wipes_the_session_and_names_what_lives_on() {
     assert_eq!((valid.profile.as_str(), valid.until.as_str()), ("guarded", "2026-03-02T09:00:00Z"));
     assert_eq!(bench.row("guarded").await.phase, Phase::NeedsMfa);
     assert_eq!(bench.credentials("guarded").await.unwrap_err().code, Code::NeedsMfa);
+}
+
+#[tokio::test]
+async fn the_last_minutes_of_a_role_with_its_own_code_are_given_at_once() {
+    let bench = bench("[profile.guarded]\nmfa = \"per-role\"\n").await;
+    log_in(&bench, "guarded").await;
+    let keys = bench.credentials("guarded").await.unwrap();
+    bench.pass(minutes(110)).await;
+    let wait = std::time::Duration::from_secs(1);
+    let asked = tokio::time::timeout(wait, bench.credentials("guarded"));
+    assert_eq!(asked.await.expect("an answer at once").unwrap(), keys);
+    assert_eq!(bench.lab.count("AssumeRole"), 1);
+}
+
+#[tokio::test]
+async fn logged_out_of_a_device_stays_logged_out() {
+    let bench = bench("").await;
+    log_in(&bench, "guarded").await;
+    for profile in ["guarded", "second", "further"] {
+        bench.credentials(profile).await.unwrap();
+    }
+    bench.logout("second").await;
+    let calls = bench.lab.count("*");
+    for _ in 0..3 {
+        for profile in ["guarded", "second", "further"] {
+            assert_eq!(bench.credentials(profile).await.unwrap_err().code, Code::NeedsMfa);
+            let row = bench.row(profile).await;
+            assert_eq!((row.phase, row.credentials_expire_at), (Phase::NeedsMfa, None));
+        }
+        bench.pass(minutes(10)).await;
+    }
+    assert_eq!(bench.lab.count("*"), calls);
+}
+
+/// A command that prints the codes of the device.
+const PROCESS: &str =
+    "mfa_serial = arn:aws:iam::111122223333:mfa/alice\nmfa_process = cat \"$HOME/code\"\n";
+
+/// Gives the device a command, or takes it away, and waits until the agent knows.
+async fn with_command(bench: &Bench, has_command: bool) {
+    let secret = bench.lab.script().users["AKIALABALICE00000001"].secret.clone();
+    let plain = GUARDED.replace("SECRET", &secret);
+    let serial = "mfa_serial = arn:aws:iam::111122223333:mfa/alice\n";
+    let text = if has_command { plain.replace(serial, PROCESS) } else { plain };
+    let mark = format!("mark-{has_command}");
+    bench.write_config(&format!("{text}[profile {mark}]\nregion = r\n"));
+    bench.until(|it| it.profiles.iter().any(|row| row.profile == mark)).await;
+}
+
+/// What the command will print after a while.
+fn show(bench: &Bench, later: i64) {
+    bench.lab.advance(later);
+    let code = bench.lab.totp("alice") + "\n";
+    bench.lab.advance(-later);
+    crate::store::atomic::write(&bench.paths.home.join("code"), code.as_bytes()).unwrap();
+}
+
+#[tokio::test]
+async fn a_device_that_gets_a_command_needs_nobody_from_then_on() {
+    let bench = bench("").await;
+    assert_eq!(bench.row("guarded").await.phase, Phase::NeedsMfa);
+    show(&bench, 0);
+    with_command(&bench, true).await;
+    assert_eq!(bench.row("guarded").await.phase, Phase::Idle);
+    assert!(bench.credentials("guarded").await.is_ok());
+    assert_eq!(bench.lab.count("GetSessionToken"), 1);
+}
+
+#[tokio::test]
+async fn a_session_of_a_person_is_renewed_by_the_command_that_came_later() {
+    let bench = bench("").await;
+    log_in(&bench, "guarded").await;
+    bench.credentials("guarded").await.unwrap();
+    with_command(&bench, true).await;
+    assert_eq!(bench.row("guarded").await.phase, Phase::Fresh);
+    for _ in 0..12 {
+        bench.credentials("guarded").await.unwrap();
+        show(&bench, 1800);
+        bench.pass(minutes(30)).await;
+    }
+    bench.lab.called("GetSessionToken", 2).await;
+    assert_eq!(bench.lab.count("GetSessionToken"), 2);
+    assert!(bench.notices().is_empty());
+}
+
+#[tokio::test]
+async fn a_device_that_loses_its_command_needs_a_person_at_the_end_and_not_before() {
+    let bench = bench("[mfa]\nsession_duration = \"2h\"\n").await;
+    show(&bench, 0);
+    with_command(&bench, true).await;
+    bench.credentials("guarded").await.unwrap();
+    with_command(&bench, false).await;
+    for _ in 0..3 {
+        bench.pass(minutes(30)).await;
+        assert!(bench.credentials("guarded").await.is_ok());
+    }
+    assert_eq!(bench.lab.count("GetSessionToken"), 1);
+    bench.pass(minutes(30)).await;
+    bench.until_phase("guarded", Phase::NeedsMfa).await;
+    // The role's keys are good to their own end.
+    bench.pass(minutes(60)).await;
+    assert_eq!(bench.credentials("guarded").await.unwrap_err().code, Code::NeedsMfa);
+    // Without a session, who begins it is all that changes.
+    bench.advance(minutes(1));
+    with_command(&bench, true).await;
+    with_command(&bench, false).await;
+    bench.until_phase("guarded", Phase::NeedsMfa).await;
+    log_in(&bench, "guarded").await;
+    assert!(bench.credentials("guarded").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_command_that_goes_while_it_is_used_leaves_nobody_waiting() {
+    let bench = bench("").await;
+    show(&bench, 0);
+    with_command(&bench, true).await;
+    let fault = Fault::status("GetSessionToken", 503, "ServiceUnavailable");
+    bench.lab.queue(Fault { delay_ms: 500, ..fault.times(-1) });
+    let (ask, mailbox) = (Ask::new("guarded", Patience::Some), bench.mailbox.clone());
+    let asker =
+        tokio::spawn(async move { mailbox.ask(|reply| Event::Credentials { ask, reply }).await });
+    bench.lab.called("GetSessionToken", 1).await;
+    with_command(&bench, false).await;
+    assert_eq!(asker.await.unwrap().unwrap_err().code, Code::NeedsMfa);
+    bench.until_phase("guarded", Phase::NeedsMfa).await;
 }

@@ -7,6 +7,7 @@ mod files;
 mod lengths;
 mod logins;
 mod mfa;
+mod races;
 mod renewal;
 mod roles;
 mod sources;

@@ -6,7 +6,10 @@ use eksd_lab::Script;
 
 use super::bench::{Bench, at, minutes};
 use crate::{
-    agent::event::LoginNews,
+    agent::{
+        event::{Event, LoginNews},
+        watcher::Change,
+    },
     ipc::wire::{Flow, Phase},
     report::Code,
 };
@@ -165,4 +168,52 @@ async fn a_command_that_prints_no_code_says_so() {
     assert!(report.what.contains("mfa_process"), "{report:?}");
     assert_ne!(report.code, Code::Internal);
     assert_eq!(bench.lab.count("*"), 0);
+}
+
+#[tokio::test]
+async fn logged_out_of_a_device_with_a_command_stays_out_until_somebody_asks() {
+    let secret = Script::default().users["AKIALABALICE00000001"].secret.clone();
+    let mut bench = with_helper(&GUARDED.replace("SECRET", &secret)).await;
+    put(bench.paths.home.join("code"), bench.lab.totp("alice") + "\n");
+    let old = bench.credentials("p").await.unwrap();
+    let is_kept =
+        |_: &_| std::fs::read_to_string(&bench.paths.state).is_ok_and(|it| it.contains("\"p\""));
+    bench.until(is_kept).await;
+    bench.logout("p").await;
+    let calls = bench.lab.count("*");
+    for _ in 0..4 {
+        let row = bench.row("p").await;
+        assert_eq!((row.phase, row.credentials_expire_at), (Phase::Idle, None));
+        assert!(bench.lab.count("*") == calls, "begun anew by itself");
+        bench.pass(minutes(10)).await;
+    }
+    // A change of the file wakes nothing, and a restart does not either.
+    bench.mailbox.send(Event::Changed(Change::Files));
+    bench.pass(minutes(1)).await;
+    bench.stop().await;
+    bench.start_again("").await;
+    bench.pass(minutes(1)).await;
+    assert_eq!(bench.row("p").await.phase, Phase::Idle);
+    assert_eq!(bench.lab.count("*"), calls);
+    // Whoever asks has it begun anew, with nothing of before.
+    put(bench.paths.home.join("code"), bench.lab.totp("alice") + "\n");
+    assert_ne!(bench.credentials("p").await.unwrap(), old);
+    assert_eq!(bench.lab.count("GetSessionToken"), 2);
+}
+
+#[tokio::test]
+async fn logged_out_of_a_program_stays_out_until_somebody_asks() {
+    let bench = with_helper(PROCESS).await;
+    bench.credentials("p").await.unwrap();
+    let done = bench.logout("p").await;
+    assert_eq!(done.ended[0].still_valid[0].profile, "p");
+    for _ in 0..7 {
+        let row = bench.row("p").await;
+        assert_eq!((row.phase, row.credentials_expire_at), (Phase::Idle, None));
+        bench.pass(minutes(10)).await;
+    }
+    assert_eq!(runs(&bench), 1);
+    put(bench.paths.home.join("ends"), "2026-03-02T11:00:00Z");
+    assert_eq!(bench.credentials("p").await.unwrap().expires_at, Some(at("11:00:00")));
+    assert_eq!(runs(&bench), 2);
 }
