@@ -142,11 +142,6 @@ impl Known {
         &self.files
     }
 
-    /// Returns whether no profile is known at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.profiles.is_empty()
-    }
-
     /// Returns the profiles in the order of the config file.
     pub(super) fn in_file_order(&self) -> Vec<(&ProfileName, &Resolved)> {
         let mut rows: Vec<_> = self.profiles.iter().collect();

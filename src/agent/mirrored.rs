@@ -5,10 +5,15 @@ use std::{
     time::Duration,
 };
 
-use super::{event::Event, owner::Agent, refresh::blocking};
+use super::{
+    event::{Event, Mailbox},
+    owner::Agent,
+    refresh::blocking,
+};
 use crate::{
     report::{Code, Report},
     store::mirror::{self, Mirror},
+    world::World,
 };
 
 /// The name of the report about it.
@@ -30,14 +35,13 @@ impl Agent {
             tokio::time::sleep(wait).await;
             let refresh = move || {
                 let there = Mirror::at(&world.paths);
-                if !there.config.exists() {
-                    return Ok(there.with_kept().kept);
+                if there.config.exists() {
+                    drop(self::refresh(&world, &mailbox));
+                } else {
+                    mailbox.send(Event::MirrorWritten(Ok(there.with_kept().kept)));
                 }
-                mirror::refresh(&world.paths, &world.command).map(|mirror| mirror.kept)
             };
-            if let Ok(written) = blocking(refresh).await {
-                mailbox.send(Event::MirrorWritten(written.map_err(Report::from)));
-            }
+            drop(blocking(refresh).await);
         });
     }
 
@@ -55,6 +59,17 @@ impl Agent {
         };
         self.reports.insert(SUBJECT.to_owned(), report);
     }
+}
+
+/// Writes the mirror anew and has the agent know what came of it. Waits for the disk.
+pub(super) fn refresh(world: &World, mailbox: &Mailbox) -> Result<Mirror, Report> {
+    let tell = |mirror: &Mirror| mailbox.send(Event::MirrorWritten(Ok(mirror.kept.clone())));
+    let written = mirror::refresh_and_tell(&world.paths, &world.command, tell);
+    written.map_err(|error| {
+        let report = Report::from(error);
+        mailbox.send(Event::MirrorWritten(Err(report.clone())));
+        report
+    })
 }
 
 /// Somebody ran `aws configure` in a shell that uses the mirror.

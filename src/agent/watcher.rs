@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::aws_files,
-    model::session::SessionKey,
+    model::{AwsFiles, FileKind, session::SessionKey},
     store::{StoreError, atomic},
     world::World,
 };
@@ -182,19 +182,34 @@ pub(super) fn follow(agent: &mut Agent, change: Change) {
     }
 }
 
+/// Returns whether something about a profile stands in the config, and in the credentials file.
+fn spoken(files: &AwsFiles) -> [bool; 2] {
+    [FileKind::Config, FileKind::Credentials].map(|kind| {
+        files.profiles.values().any(|section| {
+            section.origin.kind == kind
+                || section.keys.values().any(|entry| entry.origin.kind == kind)
+        })
+    })
+}
+
+/// Returns whether a file looks as if it were being written: an editor that truncates before it writes is
+/// not a person who deleted everything, and the other file may still have profiles.
+fn is_suspect(spoke: [bool; 2], files: &AwsFiles, is_unread: bool) -> bool {
+    let fell_silent = spoke.iter().zip(spoken(files)).any(|(before, now)| *before && !now);
+    fell_silent || (is_unread && spoke.contains(&true))
+}
+
 /// Reads the AWS files off the loop.
 pub(super) fn read_files(agent: &mut Agent) {
     let (world, mailbox) = (agent.world.clone(), agent.mailbox.clone());
-    let had_profiles = !agent.known.is_empty();
+    let spoke = spoken(agent.known.files());
     agent.workers.spawn(async move {
         for reading in 1..=READINGS {
             let paths = world.paths.clone();
             let Ok((files, unread)) = blocking(move || aws_files::read(&paths)).await else {
                 return;
             };
-            // An editor that truncates before it writes is not a person who deleted everything.
-            let is_suspect = had_profiles && (files.profiles.is_empty() || !unread.is_empty());
-            if is_suspect && reading < READINGS {
+            if is_suspect(spoke, &files, !unread.is_empty()) && reading < READINGS {
                 tokio::time::sleep(BEING_WRITTEN).await;
                 continue;
             }
@@ -227,5 +242,37 @@ pub(super) fn read_caches(agent: &mut Agent, keys: &[SessionKey]) {
             }
             tracing::warn!(session = %key, "token file is damaged; what is held stays in use");
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_falls_silent_is_looked_at_again() {
+        let config = "[profile dev]\nregion = r\n";
+        let keys = "[keys]\naws_access_key_id = A\naws_secret_access_key = S\n";
+        let files = |config: &str, credentials: &str| {
+            aws_files::parse(
+                Some(("config", config.as_bytes())),
+                Some(("credentials", credentials.as_bytes())),
+            )
+        };
+        for (before, now, is_unread, expected) in [
+            (["", ""], ["", ""], false, false),
+            (["", ""], ["", ""], true, false),
+            (["", ""], [config, keys], false, false),
+            ([config, ""], ["", ""], false, true),
+            ([config, keys], ["", keys], false, true),
+            ([config, keys], [config, ""], false, true),
+            ([config, keys], [config, keys], false, false),
+            ([config, keys], [config, keys], true, true),
+            (["", keys], [config, keys], false, false),
+        ] {
+            let spoke = spoken(&files(before[0], before[1]));
+            let found = is_suspect(spoke, &files(now[0], now[1]), is_unread);
+            assert_eq!(found, expected, "{before:?} {now:?} {is_unread}");
+        }
     }
 }

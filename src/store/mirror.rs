@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     StoreError,
-    atomic::{self, ensure_private_dir},
+    atomic::{self, Content, ensure_private_dir},
     lock::Locks,
 };
 use crate::{
@@ -40,6 +40,12 @@ const SEAL_AFTER: usize = 3;
 
 /// How long to wait for another process that writes the mirror; that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often an empty config is looked at before nobody is believed to write it.
+const LOOKS: u32 = 5;
+
+/// Between two of those.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// Where the mirror is, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +95,19 @@ fn is_there(path: &Path) -> bool {
 /// # Errors
 /// The mirror stays as it was, or its `credentials` do.
 pub fn refresh(paths: &Paths, command: &str) -> Result<Mirror, StoreError> {
+    refresh_and_tell(paths, command, |_| ())
+}
+
+/// Does the same, and tells what came of it before anybody else can write: what is told last is what is
+/// there.
+///
+/// # Errors
+/// The mirror stays as it was, or its `credentials` do. Nothing was told.
+pub fn refresh_and_tell(
+    paths: &Paths,
+    command: &str,
+    tell: impl FnOnce(&Mirror),
+) -> Result<Mirror, StoreError> {
     let mut mirror = Mirror::at(paths);
     // Of two writers, the one that read the older files could be the last to write.
     let _lock = Locks::new(&paths.file_locks_dir).lock(&mirror.config, PATIENCE)?;
@@ -104,11 +123,13 @@ pub fn refresh(paths: &Paths, command: &str) -> Result<Mirror, StoreError> {
     let text = sealed(&mirror_of(&config, &credentials, &about));
 
     ensure_private_dir(&paths.mirror_dir)?;
-    keep_aside(&mirror.config, is_sealed)?;
-    mirror.changed = put(&mirror.config, text.as_bytes())?;
-    keep_aside(&mirror.credentials, <[u8]>::is_empty)?;
-    mirror.changed |= put(&mirror.credentials, b"")?;
-    Ok(mirror.with_kept())
+    let there = read_settled(&mirror.config)?;
+    mirror.changed = put(&mirror.config, there, text.as_bytes(), is_sealed)?;
+    let there = atomic::read(&mirror.credentials)?;
+    mirror.changed |= put(&mirror.credentials, there, b"", <[u8]>::is_empty)?;
+    let mirror = mirror.with_kept();
+    tell(&mirror);
+    Ok(mirror)
 }
 
 /// Puts the digest of the text into its head.
@@ -153,22 +174,42 @@ fn mirror_of(config: &str, credentials: &str, about: &About<'_>) -> String {
     )
 }
 
-/// Writes the file unless it says the same already. Returns whether it did not.
-fn put(path: &Path, bytes: &[u8]) -> Result<bool, StoreError> {
-    if atomic::read(path)?.is_some_and(|content| **content.bytes == *bytes) {
-        return Ok(false);
+/// Reads the config. Gives somebody time who has emptied it and is about to fill it: what is written into a
+/// file that was replaced meanwhile is lost.
+fn read_settled(path: &Path) -> Result<Option<Content>, StoreError> {
+    for _ in 1..LOOKS {
+        match atomic::read(path)? {
+            Some(content) if content.bytes.is_empty() => std::thread::sleep(BETWEEN_LOOKS),
+            there => return Ok(there),
+        }
+    }
+    atomic::read(path)
+}
+
+/// Writes the file unless it says the same already, and keeps what somebody else wrote there. Returns whether
+/// it was written.
+fn put(
+    path: &Path,
+    there: Option<Content>,
+    bytes: &[u8],
+    is_own: fn(&[u8]) -> bool,
+) -> Result<bool, StoreError> {
+    if let Some(there) = there {
+        // Not read again: whoever has begun to write since has not been replaced then.
+        if **there.bytes == *bytes {
+            return Ok(false);
+        }
+        if !there.bytes.trim_ascii().is_empty() && !is_own(&there.bytes) {
+            keep_aside(path, &there.bytes)?;
+        }
     }
     atomic::write(path, bytes).map(|()| true)
 }
 
 /// Copies what somebody else wrote into the file, before it is replaced.
-fn keep_aside(path: &Path, is_own: fn(&[u8]) -> bool) -> Result<(), StoreError> {
-    let Some(content) = atomic::read(path)? else { return Ok(()) };
-    if content.bytes.trim_ascii().is_empty() || is_own(&content.bytes) {
-        return Ok(());
-    }
+fn keep_aside(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let is_kept = |name: &Path| {
-        atomic::read(name).is_ok_and(|kept| kept.is_some_and(|kept| kept.bytes == content.bytes))
+        atomic::read(name).is_ok_and(|kept| kept.is_some_and(|kept| **kept.bytes == *bytes))
     };
     // Who copied it may have been killed before the file was replaced.
     if aside(path).iter().any(|name| is_kept(name)) {
@@ -176,7 +217,7 @@ fn keep_aside(path: &Path, is_own: fn(&[u8]) -> bool) -> Result<(), StoreError> 
     }
     let free = aside(path).into_iter().find(|name| !is_there(name));
     let free = free.ok_or_else(|| StoreError::Crowded { path: path.to_owned() })?;
-    atomic::write(&free, &content.bytes)
+    atomic::write(&free, bytes)
 }
 
 #[cfg(test)]

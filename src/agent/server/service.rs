@@ -11,6 +11,7 @@ use crate::{
         endpoint::{self, Caller},
         ensure,
         event::{Ask, Event, Mailbox, Patience, Reply, Signer},
+        mirrored,
         refresh::blocking,
     },
     aws::eks_token,
@@ -22,7 +23,6 @@ use crate::{
     },
     model::token,
     report::{Code, Report},
-    store::mirror,
     world::World,
 };
 
@@ -151,14 +151,10 @@ impl Service {
 
     /// Makes sure that the mirror config is there and true.
     pub(super) async fn mirror(&self) -> Result<Mirror, Report> {
-        let world = self.world.clone();
-        let refresh = move || mirror::refresh(&world.paths, &world.command);
-        let written = blocking(refresh).await.map_err(|trouble| trouble.report)?;
-        let written = written.map_err(Report::from);
+        let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
         // What a tool wrote there is told to the person, whoever asked.
-        let kept = written.as_ref().map(|mirror| mirror.kept.clone()).map_err(Clone::clone);
-        self.mailbox.send(Event::MirrorWritten(kept));
-        let mirror = written?;
+        let refresh = move || mirrored::refresh(&world, &mailbox);
+        let mirror = blocking(refresh).await.map_err(|trouble| trouble.report)??;
         Ok(Mirror {
             config: mirror.config.display().to_string(),
             credentials: mirror.credentials.display().to_string(),

@@ -57,8 +57,8 @@ async fn look(bench: &Bench) {
 
 /// What does not come soon does not come at all.
 async fn soon<F: Future>(wanted: F) -> F::Output {
-    let waited = tokio::time::timeout(Duration::from_secs(10), wanted).await;
-    waited.expect("an answer within ten seconds")
+    let answer = tokio::time::timeout(Duration::from_secs(10), wanted).await;
+    answer.expect("an answer within ten seconds")
 }
 
 async fn person(bench: &Bench) -> Option<String> {

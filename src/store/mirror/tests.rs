@@ -307,6 +307,16 @@ fn eksd_knows_what_it_wrote() {
     assert!(!is_sealed(b"\xff") && !is_sealed(b""));
 }
 
+#[test]
+fn an_empty_config_is_made_anew_and_nothing_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = Paths::new(&Env::from_map([("HOME", home.path())])).unwrap();
+    let at = refresh(&paths, "eksd").unwrap();
+    atomic::write(&at.config, b"").unwrap();
+    let mirror = refresh(&paths, "eksd").unwrap();
+    assert_eq!((mirror.changed, mirror.kept), (true, None));
+}
+
 /// The last to write has read the files as they are, and nobody writes between.
 #[test]
 fn one_writer_at_a_time() {
