@@ -359,6 +359,8 @@ async fn refresh_token(
         Begun::Faster(found) => return Ok(found.into_fresh()),
         Begun::Ours { guard, newer } => (guard, newer),
     };
+    // Another tool's token may be another person's: whoever takes the new one must know.
+    let found_at = newer.as_ref().map(|_| world.clock.now());
     let ours = match newer.map(|newer| *newer) {
         Some(Shared::Sso(newer)) => newer.token,
         _ => ours,
@@ -376,7 +378,7 @@ async fn refresh_token(
         Ok(token) => {
             let not_kept = keep(world, &login, &token).await;
             drop(guard);
-            Ok(Fresh::Token { token, issued_at: None, not_kept })
+            Ok(Fresh::Token { token, issued_at: found_at, not_kept })
         }
         Err(error) if matches!(error.class, Class::NeedsPerson) => {
             drop(guard);

@@ -401,7 +401,7 @@ async fn a_command_that_goes_while_it_is_used_leaves_nobody_waiting() {
     show(&bench, 0);
     with_command(&bench, true).await;
     let fault = Fault::status("GetSessionToken", 503, "ServiceUnavailable");
-    bench.lab.queue(Fault { delay_ms: 500, ..fault.times(-1) });
+    bench.lab.queue(Fault { delay_ms: 1500, ..fault.times(-1) });
     let (ask, mailbox) = (Ask::new("guarded", Patience::Some), bench.mailbox.clone());
     let asker =
         tokio::spawn(async move { mailbox.ask(|reply| Event::Credentials { ask, reply }).await });
