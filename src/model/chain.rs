@@ -6,10 +6,9 @@
 //! profile of a chain on, static keys take a `role_arn` there out of the order, and only that
 //! (`_resolve_credentials_from_profile`).
 
-use jiff::Timestamp;
-
 use super::{
     AwsFiles, Credentials, FileKind, Origin, ProfileName, Section,
+    instant::expiry,
     source::{
         ConsoleLogin, LoginKey, Machine, MfaDevice, Process, Reach, RoleHop, RoleTerms, Source,
         SsoLogin, WebIdentity,
@@ -488,11 +487,6 @@ fn credential_source(section: &Section, value: &str) -> Result<Source, ChainErro
     }
 }
 
-/// Expiry keys that other tools write beside temporary keys: saml2aws, aws-mfa and gimme-aws-creds
-/// among them (their sources; there is no standard).
-const EXPIRY_KEYS: [&str; 4] =
-    ["x_security_token_expires", "aws_expiration", "expiration", "aws_session_expiration"];
-
 fn keys_of(section: &Section) -> Option<Credentials> {
     let secret_access_key = section.secret("aws_secret_access_key")?.clone();
     let session_token =
@@ -501,10 +495,7 @@ fn keys_of(section: &Section) -> Option<Credentials> {
         access_key_id: section.get("aws_access_key_id")?.to_owned(),
         secret_access_key,
         session_token: session_token.cloned(),
-        expires_at: EXPIRY_KEYS
-            .iter()
-            .find_map(|key| section.get(key)?.replacen(' ', "T", 1).parse::<Timestamp>().ok())
-            .filter(|_| session_token.is_some()),
+        expires_at: session_token.and_then(|_| expiry(|key| section.get(key))),
         account_id: section.get("aws_account_id").map(str::to_owned),
     })
 }

@@ -12,6 +12,21 @@ pub fn parse_instant(text: &str) -> Option<Timestamp> {
     }
 }
 
+/// Expiry keys that other tools write beside temporary keys: saml2aws, aws-mfa and gimme-aws-creds
+/// among them (their sources; there is no standard).
+const EXPIRY_KEYS: [&str; 4] =
+    ["x_security_token_expires", "aws_expiration", "expiration", "aws_session_expiration"];
+
+/// Returns when temporary keys in a file end, as far as the tool that wrote them says so.
+pub(super) fn expiry<'a>(value: impl Fn(&'static str) -> Option<&'a str>) -> Option<Timestamp> {
+    EXPIRY_KEYS.into_iter().find_map(|key| {
+        let text = value(key)?;
+        // aws-mfa writes UTC and does not say so: `2026-11-14 04:05:45`.
+        let zoneless = || (key == "expiration").then(|| format!("{}Z", text.trim()));
+        parse_instant(text).or_else(|| parse_instant(&zoneless()?))
+    })
+}
+
 /// Formats as `YYYY-MM-DDTHH:MM:SSZ`, the only form that all tools accept; a fraction is dropped, so
 /// that nothing is said to last longer than it does.
 pub fn format_instant(at: Timestamp) -> String {
@@ -54,6 +69,25 @@ mod tests {
             let accepted = rows.iter().find(|row| row["text"] == written).unwrap();
             let mut readers = accepted.as_object().unwrap().iter().filter(|(it, _)| *it != "text");
             assert!(readers.all(|(_, verdict)| *verdict == 1), "{written}");
+        }
+    }
+
+    #[test]
+    fn what_tools_write_beside_keys() {
+        for (key, text, is_expiry) in [
+            ("x_security_token_expires", "2026-11-14T05:05:45+01:00", true),
+            ("aws_expiration", "2026-11-14T04:05:45Z", true),
+            ("aws_session_expiration", "2026-11-14T04:05:45.000Z", true),
+            ("expiration", "2026-11-14 04:05:45", true),
+            ("expiration", "2026-11-14 04:05:45+00:00", true),
+            ("expiration", "2026-11-14 04:05:45 UTC", true),
+            ("aws_expiration", "2026-11-14 04:05:45", false),
+            ("expiration", "tomorrow", false),
+            ("expires", "2026-11-14T04:05:45Z", false),
+        ] {
+            let found = expiry(|asked| (asked == key).then_some(text)).map(format_instant);
+            assert_eq!(found.is_some(), is_expiry, "{key} = {text}: {found:?}");
+            assert!(found.is_none_or(|at| at == "2026-11-14T04:05:45Z"), "{key} = {text}");
         }
     }
 
