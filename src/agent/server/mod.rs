@@ -1,5 +1,6 @@
 //! The agent's side of the socket: one task a connection, limits on everything a peer controls.
 
+mod lines;
 mod service;
 
 use std::{io, sync::Arc, time::Duration};
@@ -7,21 +8,21 @@ use std::{io, sync::Arc, time::Duration};
 use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
 use serde::Serialize;
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::{Semaphore, mpsc, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::service::Service;
 pub(super) use self::service::with_patience;
+use self::{lines::Lines, service::Service};
 use super::{
     endpoint::{Caller, Endpoint},
     event::{Event, LoginNews, Mailbox, Reply},
 };
 use crate::{
     ipc::{
-        LONGEST_REQUEST, PROTOCOL,
+        PROTOCOL,
         wire::{
             AgentLine, Empty, Hello, Notification, Request, RequestLine, RpcError, StatusParams,
             Welcome,
@@ -117,7 +118,7 @@ where
     W: AsyncWrite + Unpin,
 {
     let service = Arc::new(Service { world, mailbox, caller });
-    let mut peer = Peer { reader: BufReader::new(reader), writer, service };
+    let mut peer = Peer { lines: Lines::new(reader), writer, service };
     if !peer.greet().await? {
         return Ok(());
     }
@@ -128,7 +129,7 @@ where
 }
 
 struct Peer<R, W> {
-    reader: BufReader<R>,
+    lines: Lines<R>,
     writer: W,
     service: Arc<Service>,
 }
@@ -172,7 +173,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
 
     /// Reads a line. `None`: the peer hung up, or broke a limit and was told.
     async fn next_line(&mut self, deadline: Duration) -> io::Result<Option<String>> {
-        match timeout(deadline, read_line(&mut self.reader)).await {
+        match timeout(deadline, self.lines.next()).await {
             Err(_) => Ok(None),
             Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
                 let report = bad_request("a request line is at most 64 KiB long");
@@ -265,7 +266,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                     self.notify(Notification::Changed(Empty {})).await?;
                 }
                 // A subscriber may ask on the same connection.
-                line = read_line(&mut self.reader) => match line? {
+                line = self.lines.next() => match line? {
                     Some(line) => match parse(&line) {
                         Ok(RequestLine { id, request: Request::Status(params), .. }) => {
                             let answer = self.ask(|reply| Event::Status { params, reply }).await;
@@ -289,7 +290,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         loop {
             let next = tokio::select! {
                 next = news.recv() => next,
-                line = read_line(&mut self.reader) => {
+                line = self.lines.next() => {
                     if let Ok(Some(line)) = &line
                         && let Ok(RequestLine { id, request: Request::LoginCode(params), .. }) = parse(line)
                         && let Some(key) = &asked_for
@@ -350,29 +351,6 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             self.writer.flush().await
         };
         timeout(WRITE_DEADLINE, written).await.map_err(|_| io::ErrorKind::TimedOut)?
-    }
-}
-
-/// Reads a line of at most [`LONGEST_REQUEST`] bytes.
-async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
-    let mut line = Vec::new();
-    loop {
-        let chunk = reader.fill_buf().await?;
-        if chunk.is_empty() {
-            return Ok(None);
-        }
-        let end = chunk.iter().position(|byte| *byte == b'\n');
-        let taken = end.map_or(chunk.len(), |end| end + 1);
-        line.extend_from_slice(&chunk[..taken]);
-        reader.consume(taken);
-        if LONGEST_REQUEST < line.len() {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        if end.is_some() {
-            return String::from_utf8(line)
-                .map(Some)
-                .map_err(|_| io::ErrorKind::InvalidData.into());
-        }
     }
 }
 
