@@ -188,8 +188,12 @@ impl Agent {
         ClusterStatus {
             cluster: cluster.alias.clone(),
             arn: cluster.facts.arn.clone(),
+            name: cluster.name.clone(),
             region: cluster.region.clone(),
             profile: cluster.profile.clone(),
+            described_by: cluster.described_by.clone(),
+            role_arn: cluster.role_arn.clone(),
+            version: cluster.facts.version.clone(),
             phase: view.phase.into(),
             good_until: view.end.ends_at.map(rfc3339),
             confidence: view.end.confidence.into(),

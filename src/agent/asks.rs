@@ -251,7 +251,11 @@ impl Agent {
     fn token_subject(&self, params: &TokenParams) -> Result<(Chain, String, String), Report> {
         if let Some(alias) = &params.cluster {
             let cluster = self.clusters.get(alias)?;
-            let chain = self.known.chain(&cluster.profile)?.clone();
+            let chain = self.chain_with_role(
+                &cluster.profile,
+                cluster.role_arn.as_deref(),
+                &cluster.region,
+            )?;
             return Ok((chain, cluster.region.clone(), cluster.facts.token_id().to_owned()));
         }
         let Some(cluster_id) = params.cluster_id.clone().or_else(|| params.cluster_name.clone())
@@ -263,8 +267,8 @@ impl Agent {
             ));
         };
         let profile = params.profile.as_deref().unwrap_or("default");
-        let mut chain = self.known.chain(profile)?.clone();
-        let region = params.region.clone().or_else(|| chain.reach.region.clone());
+        let own_region = self.known.chain(profile)?.reach.region.clone();
+        let region = params.region.clone().or(own_region);
         let Some(region) = region.or_else(|| self.world.default_region.clone()) else {
             return Err(Report::new(
                 Code::Usage,
@@ -272,17 +276,29 @@ impl Agent {
                 "give `--region REGION`, or set `region` in the profile",
             ));
         };
-        if let (Some(role_arn), Some(origin)) = (&params.role_arn, self.known.origin_of(profile)) {
-            let reach = chain.reach.to_region(&region);
+        let chain = self.chain_with_role(profile, params.role_arn.as_deref(), &region)?;
+        Ok((chain, region, cluster_id))
+    }
+
+    /// Returns a profile's chain, with a role assumed at its end where one is named.
+    fn chain_with_role(
+        &self,
+        profile: &str,
+        role_arn: Option<&str>,
+        region: &str,
+    ) -> Result<Chain, Report> {
+        let mut chain = self.known.chain(profile)?.clone();
+        if let (Some(role_arn), Some(origin)) = (role_arn, self.known.origin_of(profile)) {
+            let reach = chain.reach.to_region(region);
             chain.hops.push(RoleHop {
                 profile: chain.profile.clone(),
-                terms: RoleTerms { role_arn: role_arn.clone(), ..RoleTerms::default() },
+                terms: RoleTerms { role_arn: role_arn.to_owned(), ..RoleTerms::default() },
                 mfa: None,
                 origin: origin.clone(),
                 reach,
             });
         }
-        Ok((chain, region, cluster_id))
+        Ok(chain)
     }
 
     pub(super) fn resolve(&self, name: &str) -> Result<Resolved, Report> {

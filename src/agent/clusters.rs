@@ -80,6 +80,9 @@ pub(crate) struct Errand {
     alias: String,
     name: String,
     profile: String,
+    described_by: Option<String>,
+    role_arn: Option<String>,
+    proxy_url: Option<String>,
     region: String,
     reach: Reach,
     /// What EKS said last, of a cluster that is registered already.
@@ -103,6 +106,9 @@ impl Errand {
                     name: self.name,
                     region: self.region,
                     profile: self.profile,
+                    described_by: self.described_by,
+                    role_arn: self.role_arn,
+                    proxy_url: self.proxy_url,
                     facts,
                     checked_at: Some(world.clock.now()),
                     drift: is_another
@@ -134,10 +140,14 @@ impl Errand {
         let found = world.aws.describe_cluster(&self.reach, &credentials, &self.name).await;
         let facts = found.map_err(|error| match error.kind {
             Kind::ClusterNotFound => self.not_found(),
-            _ => error.report(&self.profile),
+            _ => error.report(self.describer()),
         })?;
         let changes = write_file(world, &self.alias, &facts).await?;
         Ok((facts, changes))
+    }
+
+    fn describer(&self) -> &str {
+        self.described_by.as_deref().unwrap_or(&self.profile)
     }
 
     fn not_found(&self) -> Report {
@@ -146,17 +156,17 @@ impl Errand {
             Code::ClusterNotFound,
             format!(
                 "there is no cluster `{name}` in {region} that profile `{}` can see",
-                self.profile
+                self.describer()
             ),
             format!(
                 "check the region: `aws eks list-clusters --region {region} --profile {}`",
-                self.profile
+                self.describer()
             ),
         )
     }
 
     async fn credentials(&self, mailbox: &Mailbox) -> Result<Credentials, Report> {
-        let profile = self.profile.clone();
+        let profile = self.describer().to_owned();
         // Registering a cluster is a use of its profile; looking after it is not.
         let is_use = self.known.is_none();
         let ask = Ask { is_use, ..Ask::new(&profile, Patience::Some) };
@@ -204,7 +214,9 @@ impl Agent {
     pub(super) fn cluster_wanted(&self, params: &ClusterAddParams) -> Result<Errand, Report> {
         let alias = params.alias.as_deref().unwrap_or(&params.name);
         check_alias(alias)?;
-        let chain = self.known.chain(&params.profile)?;
+        self.known.chain(&params.profile)?;
+        let describer = params.described_by.as_deref().unwrap_or(&params.profile);
+        let chain = self.known.chain(describer)?;
         let region = params
             .region
             .clone()
@@ -230,6 +242,9 @@ impl Agent {
             alias: alias.to_owned(),
             name: params.name.clone(),
             profile: params.profile.clone(),
+            described_by: params.described_by.clone().filter(|other| *other != params.profile),
+            role_arn: params.role_arn.clone(),
+            proxy_url: params.proxy_url.clone(),
             reach: chain.reach.to_region(&region),
             region,
             known: None,
@@ -245,7 +260,7 @@ impl Agent {
     }
 
     fn errand(&self, cluster: &Cluster) -> Errand {
-        let reach = self.known.chain(&cluster.profile).map_or_else(
+        let reach = self.known.chain(cluster.describer()).map_or_else(
             |_| Reach::default().to_region(&cluster.region),
             |chain| chain.reach.to_region(&cluster.region),
         );
@@ -253,6 +268,9 @@ impl Agent {
             alias: cluster.alias.clone(),
             name: cluster.name.clone(),
             profile: cluster.profile.clone(),
+            described_by: cluster.described_by.clone(),
+            role_arn: cluster.role_arn.clone(),
+            proxy_url: cluster.proxy_url.clone(),
             region: cluster.region.clone(),
             known: Some(cluster.facts.clone()),
             reach,
@@ -276,7 +294,7 @@ impl Agent {
         let mut next: Option<Timestamp> = None;
         let mut due = Vec::new();
         for cluster in self.clusters.all() {
-            let view = self.view(&cluster.profile);
+            let view = self.view(cluster.describer());
             let can_ask = match view.phase {
                 Phase::Static => true,
                 _ => view.credentials_expire_at.is_some_and(|at| now < at),

@@ -1,9 +1,12 @@
 //! Every flag of every command; help and completions are built from here.
 
+mod cluster;
+
 use std::{ffi::OsString, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::cluster::{ClusterAddArgs, ClusterCommand};
 use crate::{config::parse_duration, ipc::wire::MfaCode};
 
 /// Keeps AWS sessions and EKS access alive, and tells you before they end.
@@ -250,54 +253,6 @@ pub struct TokenArgs {
     /// Only `json` is known
     #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
     pub output: Option<String>,
-}
-
-/// `eksd cluster …`.
-#[derive(Debug, Subcommand)]
-pub enum ClusterCommand {
-    /// Register a cluster and write its kubeconfig file
-    Add(ClusterAddArgs),
-    /// List the registered clusters
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the path of a cluster's kubeconfig file
-    Path {
-        /// The cluster
-        alias: String,
-    },
-    /// Forget a cluster and remove its kubeconfig file
-    Remove {
-        /// The cluster
-        alias: String,
-    },
-    /// Compare the kubeconfig files with AWS now, and mend them
-    Sync {
-        /// One cluster; all if none is named
-        alias: Option<String>,
-    },
-}
-
-/// `eksd cluster add`.
-#[derive(Debug, Args)]
-pub struct ClusterAddArgs {
-    /// The cluster's name at AWS
-    #[arg(value_name = "NAME", required_unless_present = "name_flag")]
-    pub name: Option<String>,
-    /// The same, as a flag
-    #[arg(long = "name", id = "name_flag", value_name = "NAME", conflicts_with = "name")]
-    pub name_flag: Option<String>,
-    /// The cluster's region; else the profile's
-    #[arg(long)]
-    pub region: Option<String>,
-    /// The profile that describes the cluster and signs its tokens; else `AWS_PROFILE`
-    #[arg(long)]
-    pub profile: Option<String>,
-    /// What to call it here; else its name
-    #[arg(long)]
-    pub alias: Option<String>,
 }
 
 /// `eksd agent …`.

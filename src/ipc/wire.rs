@@ -3,6 +3,7 @@
 //! Instants are RFC 3339 in UTC; `null` means not known. A receiver ignores fields it does not
 //! know, and an agent refuses methods it does not know.
 
+mod clusters;
 mod delivery;
 mod explain;
 mod login;
@@ -10,6 +11,9 @@ mod login;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    clusters::{
+        ClusterAddParams, ClusterName, ClusterStatus, ClusterSyncParams, SyncDone, SyncedCluster,
+    },
     delivery::{
         EndpointOpen, EnsureAnswer, EnsureParams, Ensured, Mirror, NameParams, ProfileParams,
         Whoami,
@@ -210,54 +214,6 @@ impl std::fmt::Debug for WireToken {
     }
 }
 
-/// A cluster to register.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterAddParams {
-    /// Its name at AWS.
-    pub name: String,
-    /// Its region; absent: the profile's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// The profile that describes it and signs its tokens.
-    pub profile: String,
-    /// What to call it here; absent: its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alias: Option<String>,
-}
-
-/// A registered cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterName {
-    /// Its alias.
-    pub alias: String,
-}
-
-/// Which clusters to compare.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterSyncParams {
-    /// One, or all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alias: Option<String>,
-}
-
-/// What came of a comparison.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SyncDone {
-    /// A row a cluster.
-    pub clusters: Vec<SyncedCluster>,
-}
-
-/// What came of comparing one cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SyncedCluster {
-    /// Its alias.
-    pub alias: String,
-    /// What was changed in the file, in words; empty: nothing.
-    pub changes: Vec<String>,
-    /// Why it could not be compared.
-    pub report: Option<Report>,
-}
-
 /// A name to look up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolveParams {
@@ -454,31 +410,6 @@ pub struct RootStatus {
     pub access_token_expires_at: Option<String>,
     /// End of the client registration; a login renews it.
     pub registration_expires_at: Option<String>,
-}
-
-/// A cluster's row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterStatus {
-    /// Its alias.
-    pub cluster: String,
-    /// Its ARN.
-    pub arn: String,
-    /// Its region.
-    pub region: String,
-    /// The profile that signs.
-    pub profile: String,
-    /// The profile's phase.
-    pub phase: Phase,
-    /// The profile's.
-    pub good_until: Option<String>,
-    /// How sure `good_until` is.
-    pub confidence: Confidence,
-    /// Its kubeconfig file.
-    pub kubeconfig: String,
-    /// When AWS was last asked about it.
-    pub checked_at: Option<String>,
-    /// How the file or the cluster differs, in words.
-    pub drift: Option<String>,
 }
 
 /// A line from the agent: an answer, or a notification (without `id`).

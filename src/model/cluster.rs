@@ -50,12 +50,25 @@ pub struct Cluster {
     pub name: String,
     /// Its region.
     pub region: String,
-    /// The profile that describes it and signs its tokens.
+    /// The profile that signs its tokens, and describes it unless another one does.
     pub profile: String,
+    /// The profile that describes it, where that is another one.
+    pub described_by: Option<String>,
+    /// A role that the profile assumes to sign tokens.
+    pub role_arn: Option<String>,
+    /// The proxy through which its API server is reached: `proxy-url` in the kubeconfig.
+    pub proxy_url: Option<String>,
     /// What EKS said last.
     pub facts: ClusterFacts,
     /// When that was.
     pub checked_at: Option<Timestamp>,
     /// How it differs from what a person would expect, in words.
     pub drift: Option<String>,
+}
+
+impl Cluster {
+    /// Returns the profile that asks EKS about it.
+    pub fn describer(&self) -> &str {
+        self.described_by.as_deref().unwrap_or(&self.profile)
+    }
 }

@@ -26,6 +26,12 @@ struct Row {
     name: String,
     region: String,
     profile: String,
+    #[serde(default)]
+    described_by: Option<String>,
+    #[serde(default)]
+    role_arn: Option<String>,
+    #[serde(default)]
+    proxy_url: Option<String>,
     arn: String,
     endpoint: Option<String>,
     certificate_authority: Option<String>,
@@ -82,6 +88,9 @@ impl From<&Cluster> for Row {
             name: cluster.name.clone(),
             region: cluster.region.clone(),
             profile: cluster.profile.clone(),
+            described_by: cluster.described_by.clone(),
+            role_arn: cluster.role_arn.clone(),
+            proxy_url: cluster.proxy_url.clone(),
             arn: facts.arn,
             endpoint: facts.endpoint,
             certificate_authority: facts.certificate_authority,
@@ -116,6 +125,9 @@ impl From<Row> for Cluster {
             name: row.name,
             region: row.region,
             profile: row.profile,
+            described_by: row.described_by,
+            role_arn: row.role_arn,
+            proxy_url: row.proxy_url,
             checked_at: instant(row.checked_at),
             drift: None,
         }
@@ -132,6 +144,9 @@ mod tests {
             name: "demo".into(),
             region: "eu-west-1".into(),
             profile: "dev".into(),
+            described_by: None,
+            role_arn: None,
+            proxy_url: None,
             facts: ClusterFacts {
                 name: "demo".into(),
                 arn: "arn:aws:eks:eu-west-1:111122223333:cluster/demo".into(),
@@ -154,8 +169,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("clusters.json");
         assert_eq!(load(&path), (Vec::new(), None));
-        save(&path, &[cluster()]).unwrap();
-        assert_eq!(load(&path), (vec![cluster()], None));
+        let shared = Cluster {
+            described_by: Some("reader".into()),
+            role_arn: Some("arn:aws:iam::111122223333:role/dev".into()),
+            proxy_url: Some("http://proxy:3128".into()),
+            ..cluster()
+        };
+        save(&path, &[cluster(), shared.clone()]).unwrap();
+        assert_eq!(load(&path), (vec![cluster(), shared], None));
     }
 
     #[test]

@@ -15,6 +15,9 @@ async fn add(bench: &Bench, name: &str, alias: Option<&str>) -> Result<ClusterSt
         name: name.to_owned(),
         region: Some("eu-west-1".to_owned()),
         profile: "dev".to_owned(),
+        described_by: None,
+        role_arn: None,
+        proxy_url: None,
         alias: alias.map(str::to_owned),
     };
     let errand = bench.mailbox.ask(|reply| Event::ClusterAdd { params, reply }).await?;

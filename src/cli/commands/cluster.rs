@@ -32,7 +32,15 @@ fn add(call: &Call, args: ClusterAddArgs) -> Done {
     let name = args.name.or(args.name_flag).unwrap_or_default();
     let profile = args.profile.or_else(|| call.env.profile().map(str::to_owned));
     let profile = profile.unwrap_or_else(|| "default".to_owned());
-    let params = ClusterAddParams { name, region: args.region, profile, alias: args.alias };
+    let params = ClusterAddParams {
+        name,
+        region: args.region,
+        profile,
+        described_by: args.described_by,
+        role_arn: args.role_arn,
+        proxy_url: args.proxy_url,
+        alias: args.alias,
+    };
     let request = Request::ClusterAdd(params);
     let cluster: ClusterStatus = door::ask(call, Wish::Started, &request, ANSWER_LIMIT)?;
     let alias = printable(&cluster.cluster);

@@ -51,6 +51,10 @@ fn cluster(alias: &str, profile: &str) -> ClusterStatus {
     ClusterStatus {
         cluster: alias.into(),
         arn: format!("arn:aws:eks:eu-west-1:111122223333:cluster/{alias}"),
+        name: alias.into(),
+        described_by: None,
+        role_arn: None,
+        version: Some("1.34".into()),
         region: "eu-west-1".into(),
         profile: profile.into(),
         phase: Phase::Fresh,

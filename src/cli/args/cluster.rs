@@ -1,0 +1,60 @@
+//! `eksd cluster`.
+
+use clap::{Args, Subcommand};
+
+/// `eksd cluster …`.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Register a cluster and write its kubeconfig file
+    Add(ClusterAddArgs),
+    /// List the registered clusters
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the path of a cluster's kubeconfig file
+    Path {
+        /// The cluster
+        alias: String,
+    },
+    /// Forget a cluster and remove its kubeconfig file
+    Remove {
+        /// The cluster
+        alias: String,
+    },
+    /// Compare the kubeconfig files with AWS now, and mend them
+    Sync {
+        /// One cluster; all if none is named
+        alias: Option<String>,
+    },
+}
+
+/// `eksd cluster add`.
+#[derive(Debug, Args)]
+pub struct ClusterAddArgs {
+    /// The cluster's name at AWS
+    #[arg(value_name = "NAME", required_unless_present = "name_flag")]
+    pub name: Option<String>,
+    /// The same, as a flag
+    #[arg(long = "name", id = "name_flag", value_name = "NAME", conflicts_with = "name")]
+    pub name_flag: Option<String>,
+    /// The cluster's region; else the profile's
+    #[arg(long)]
+    pub region: Option<String>,
+    /// The profile that signs the cluster's tokens, and describes it; else `AWS_PROFILE`
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// Another profile that describes the cluster
+    #[arg(long, value_name = "PROFILE")]
+    pub described_by: Option<String>,
+    /// A role that the profile assumes to sign tokens
+    #[arg(long, value_name = "ARN", alias = "role")]
+    pub role_arn: Option<String>,
+    /// The proxy through which the cluster's API server is reached
+    #[arg(long, value_name = "URL")]
+    pub proxy_url: Option<String>,
+    /// What to call it here; else its name
+    #[arg(long)]
+    pub alias: Option<String>,
+}
