@@ -17,7 +17,7 @@ use crate::{
         text::printable,
     },
     report::{Code, Report},
-    store::{kubeconfigs, lock::Locks},
+    store::kubeconfigs,
     world::World,
 };
 
@@ -151,8 +151,7 @@ pub(super) async fn write_file(
     let path = world.kubeconfig_path(alias);
     let command = world.command.clone();
     let wanted = Wanted { alias: alias.to_owned(), server, certificate_authority, command };
-    let locks = Locks::new(&world.paths.file_locks_dir);
-    blocking(move || kubeconfigs::put_right(&path, &wanted, &locks))
+    blocking(move || kubeconfigs::put_right(&path, &wanted))
         .await
         .map_err(|trouble| trouble.report)?
 }
