@@ -22,7 +22,7 @@ pub mod state;
     clippy::disallowed_methods,
     reason = "files as others write them, and the writers' environment"
 )]
-mod kubeconfig_kills;
+mod kubeconfig_faults;
 
 use std::{
     io,

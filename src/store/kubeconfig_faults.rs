@@ -1,4 +1,6 @@
-//! `kill -9` while a kubeconfig is put right: nothing is torn, and no edit of the person is lost.
+//! A kubeconfig is put right while something goes wrong: `kill -9` at any instant and at every call of the
+//! file system, a full disk, one that cannot be written, links, folders of others. Nothing is torn, and no
+//! edit of the person is lost.
 //!
 //! The writers are this test program itself, started anew for one test of its own.
 
@@ -6,7 +8,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, OpenOptions},
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -18,7 +20,7 @@ use serde_yaml_ng::Value;
 
 use super::kubeconfigs::put_right;
 
-use crate::model::kubeconfig::Wanted;
+use crate::{model::kubeconfig::Wanted, report::Code};
 
 /// Where the writers write.
 const PLACE: &str = "EKSD_TEST_KILLS";
@@ -69,7 +71,7 @@ fn writes_once() {
 
 fn writer(test: &str, place: &Path, before: &[&str]) -> Command {
     let own = std::env::current_exe().unwrap();
-    let name = format!("store::kubeconfig_kills::{test}");
+    let name = format!("store::kubeconfig_faults::{test}");
     let mut words: Vec<&str> = before.to_vec();
     let own = own.to_str().unwrap();
     words.extend([own, "--exact", &name, "--ignored", "--test-threads=1"]);
@@ -252,4 +254,73 @@ fn a_kill_at_every_call_of_the_file_system() {
         }
     }
     assert!(seen.iter().all(|count| 3 < *count), "{seen:?}: no kill came in between");
+}
+
+/// Runs one writing in a mount namespace of its own, after `prepare`, and a shell's `after` behind it; returns
+/// whether the writing succeeded, and what both said.
+fn surrounded(place: &Path, prepare: &str, after: &str) -> (bool, String) {
+    let script = format!("cd {place:?} && {prepare} && {{ \"$@\"; rc=$?; {after}; exit $rc; }}");
+    let before = ["unshare", "--map-root-user", "--mount", "sh", "-c", &script, "sh"];
+    let mut command = writer("writes_once", place, &before);
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), said)
+}
+
+#[test]
+fn disks_that_take_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), 1);
+    let before = fs::read_to_string(file(dir.path())).unwrap();
+    let read_only = "mount --bind eksd eksd && mount -o remount,ro,bind eksd";
+    // A little is left: enough for the lock, not for the file.
+    let full = "cp eksd/demo.yaml . && mount -t tmpfs -o size=16k,mode=700 none eksd && cp -p demo.yaml eksd && \
+        (dd if=/dev/zero of=eksd/rest bs=4k; truncate -s -4k eksd/rest) 2>/dev/null";
+    for (prepare, why, fix) in [
+        (read_only, "Read-only file system", "writable for you"),
+        (full, "No space left on device", "free some space where"),
+    ] {
+        let after = "echo; ls -A eksd | tr '\\n' ' '; cat eksd/demo.yaml";
+        let (is_written, said) = surrounded(dir.path(), prepare, after);
+        assert!(!is_written && said.contains(why) && said.contains(fix), "{prepare}: {said}");
+        let files = if prepare == full { "demo.yaml rest " } else { "demo.yaml " };
+        assert!(said.contains(&format!("\n{files}{before}")), "{prepare}: {said}");
+    }
+    assert_eq!(fs::read_to_string(file(dir.path())).unwrap(), before);
+}
+
+#[test]
+fn links_and_folders_of_others() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (path, target) = (file(dir.path()), elsewhere.path().join("precious"));
+    put(dir.path(), 1);
+    let before = fs::read(&path).unwrap();
+    let refused = |what: &str| {
+        let report = put_right(&path, &wanted(2)).unwrap_err();
+        assert_eq!(report.code, Code::UnsafePath, "{report:?}");
+        assert!(report.what.contains(what), "{report:?}");
+    };
+    fs::rename(&path, &target).unwrap();
+    symlink(&target, &path).unwrap();
+    refused("is a link out of its folder");
+    assert_eq!(fs::read(&target).unwrap(), before);
+
+    // A link to a file that is not there yet is none the better.
+    fs::remove_file(&target).unwrap();
+    refused("is a link out of its folder");
+    assert!(!target.exists());
+    fs::remove_file(&path).unwrap();
+
+    let folder = path.parent().unwrap();
+    fs::remove_dir(folder).unwrap();
+    symlink(elsewhere.path(), folder).unwrap();
+    refused("is a link");
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    fs::remove_file(folder).unwrap();
+
+    fs::create_dir(folder).unwrap();
+    if std::os::unix::fs::chown(folder, Some(65_534), None).is_ok() {
+        refused("belongs to another user");
+    }
 }
