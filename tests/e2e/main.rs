@@ -38,3 +38,4 @@ mod sources;
 mod starts;
 mod surroundings;
 mod tools;
+mod writers;
