@@ -106,8 +106,9 @@ async fn a_cluster_that_was_made_anew_is_followed() {
     }
     let status = bench.until(|status| status.clusters[0].drift.is_some()).await;
     assert!(status.clusters[0].drift.as_ref().unwrap().contains("anew"));
+    let path = bench.paths.kubeconfig_dir.join("demo.yaml");
+    wait_for_file(&path, |text| text.contains(&bench.lab.kube_url("demo"))).await;
     assert_ne!(server_of(&bench, "demo"), before);
-    assert_eq!(server_of(&bench, "demo"), bench.lab.kube_url("demo"));
 }
 
 #[tokio::test]
