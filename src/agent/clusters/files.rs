@@ -113,10 +113,11 @@ impl Agent {
             return;
         }
         self.clusters.look = Look::Looking;
+        // One that is being written may be edited behind its writer's back.
+        self.clusters.looks_after = !self.clusters.jobs.is_empty();
         let files: Vec<_> = self
             .clusters
             .all()
-            // One that is being written is right when that is done.
             .filter(|cluster| !self.clusters.jobs.contains_key(&cluster.alias))
             .filter_map(|cluster| {
                 let path = self.world.kubeconfig_path(&cluster.alias);
@@ -143,7 +144,11 @@ impl Agent {
         self.clusters.look = Look::Idle;
         let now = self.now();
         for alias in different {
-            if self.clusters.get(&alias).is_err() || self.clusters.jobs.contains_key(&alias) {
+            if self.clusters.jobs.contains_key(&alias) {
+                self.clusters.looks_after = true;
+                continue;
+            }
+            if self.clusters.get(&alias).is_err() {
                 continue;
             }
             match self.clusters.fights.entry(alias.clone()).or_default().judge(now) {
@@ -204,6 +209,9 @@ impl Agent {
             }
         }
         self.clusters.jobs.remove(alias);
+        if self.clusters.jobs.is_empty() && std::mem::take(&mut self.clusters.looks_after) {
+            self.look_at_kubeconfigs();
+        }
     }
 
     fn spawn_writer(

@@ -40,6 +40,8 @@ pub(crate) struct Clusters {
     /// How often files were put back lately.
     fights: Fights,
     look: Look,
+    /// Whether to look again when everything is written.
+    looks_after: bool,
 }
 
 /// A cluster that was compared, and what was changed, in words.

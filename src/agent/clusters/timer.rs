@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     agent::owner::Agent,
     model::{
-        cluster::{Cluster, Kind, Part},
+        cluster::{Cluster, Kind, Part, timing},
         session::span,
         status::Phase,
     },
@@ -19,10 +19,6 @@ const RETRY: Duration = Duration::from_mins(15);
 
 /// However short the setting: more often would be a load on AWS for nothing.
 const SHORTEST_CHECK: Duration = Duration::from_mins(1);
-
-/// What is overdue when the agent starts is spread over this time: three hundred clusters do not
-/// come at once.
-const SPREAD: Duration = Duration::from_mins(10);
 
 /// A suspect cluster is compared after this: what made it suspect is often over by then.
 const SUSPICION: Duration = Duration::from_secs(30);
@@ -41,23 +37,8 @@ impl Agent {
         until.is_some_and(|until| now < until)
     }
 
-    /// Returns the time in `length`, a tenth more or less.
     fn about(&self, length: Duration, now: Timestamp) -> Timestamp {
-        let jitter = 0.9 + 0.2 * (self.world.random)().clamp(0.0, 1.0);
-        now.checked_add(length.mul_f64(jitter)).unwrap_or(Timestamp::MAX)
-    }
-
-    /// Returns when a cluster is compared that has no appointment: what was compared before keeps its
-    /// rhythm.
-    fn first_check(&self, cluster: &Cluster, now: Timestamp) -> Timestamp {
-        let due = cluster.checked_at.map(|at| self.about(self.check_every(), at));
-        match due {
-            Some(at) if now < at => at,
-            _ => {
-                let wait = SPREAD.mul_f64((self.world.random)().clamp(0.0, 1.0));
-                now.checked_add(wait).unwrap_or(Timestamp::MAX)
-            }
-        }
+        timing::about(length, now, (self.world.random)())
     }
 
     /// Makes the next appointment of a cluster that was compared.
@@ -104,7 +85,10 @@ impl Agent {
                 || self.clusters.suspects.contains(&cluster.alias);
             if is_meant && self.can_describe(cluster, now) {
                 let planned = self.clusters.next_check.get(&cluster.alias).copied();
-                let at = planned.unwrap_or_else(|| self.first_check(cluster, now));
+                let at = planned.unwrap_or_else(|| {
+                    let dice = (self.world.random)();
+                    timing::first_check(cluster.checked_at, self.check_every(), now, dice)
+                });
                 appointments.push((cluster.alias.clone(), at));
             }
         }

@@ -4,6 +4,7 @@ mod access;
 mod compare;
 mod drift;
 mod fight;
+pub mod timing;
 mod words;
 
 use jiff::Timestamp;
