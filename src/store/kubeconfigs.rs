@@ -66,11 +66,14 @@ pub fn put_right(
         ensure_private_dir(folder)?;
     }
     let _lock = locks.lock(path, PATIENCE)?;
-    let existing = read_whole(path, wanted)?;
-    let (text, mut aside) = match existing {
-        Existing::Nothing => (None, None),
-        Existing::Text(text) => (Some(text), None),
-        Existing::TooLarge => (None, Some(keep_too_large(path)?)),
+    let mut aside = None;
+    let text = match read_whole(path, wanted)? {
+        Existing::Nothing => None,
+        Existing::Text(text) => Some(text),
+        Existing::TooLarge => {
+            aside = Some(keep_too_large(path)?);
+            None
+        }
     };
     let Edit { text: new, puts, was_nonsense } = edit(text.as_deref(), wanted);
     let edits = match before {
@@ -140,11 +143,13 @@ fn read_whole(path: &Path, wanted: &Wanted) -> Result<Existing, Report> {
         if path.metadata().is_ok_and(|file| file.is_file() && LARGEST_FILE < file.len()) {
             return Ok(Existing::TooLarge);
         }
+        let was_locked = is_locked_by_client(path);
         let Some(content) = atomic::read(path)? else { return Ok(Existing::Nothing) };
         let text = String::from_utf8_lossy(&content.bytes).into_owned();
         let edit = edit(Some(&text), wanted);
         let is_suspect = edit.was_nonsense || edit.puts.contains(&Put::Whole);
-        if (is_suspect || is_locked_by_client(path)) && reading < READINGS {
+        let is_locked = was_locked || is_locked_by_client(path);
+        if (is_suspect || is_locked) && reading < READINGS {
             reading += 1;
             sleep(BEING_WRITTEN);
             continue;
