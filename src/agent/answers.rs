@@ -200,6 +200,7 @@ impl Agent {
             kubeconfig: self.world.kubeconfig_path(&cluster.alias).display().to_string(),
             checked_at: cluster.checked_at.map(rfc3339),
             drift: cluster.drift.clone(),
+            report: self.verdict_of(cluster),
         }
     }
 }

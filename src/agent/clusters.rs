@@ -339,6 +339,9 @@ impl Agent {
         for change in changes {
             tracing::info!(cluster = cluster.alias, change, "kubeconfig put right");
         }
+        if !changes.is_empty() {
+            self.forget_refusals(Some(&cluster.alias));
+        }
         let every = self.check_every();
         let again = self.now().checked_add(every).unwrap_or(Timestamp::MAX);
         self.clusters.next_check.insert(cluster.alias.clone(), again);

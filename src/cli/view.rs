@@ -68,8 +68,11 @@ pub fn render(answer: &StatusAnswer, look: &Look) -> String {
     if look.verbose {
         text.push_str(&key_store(answer));
     }
-    let below =
-        answer.reports.iter().chain(shown.iter().filter_map(|profile| profile.report.as_ref()));
+    let below = answer
+        .reports
+        .iter()
+        .chain(answer.clusters.iter().filter_map(|cluster| cluster.report.as_ref()))
+        .chain(shown.iter().filter_map(|profile| profile.report.as_ref()));
     text.push_str(&reports(below, look));
     text
 }
@@ -195,9 +198,10 @@ fn key_store(answer: &StatusAnswer) -> String {
 
 fn cluster_row(cluster: &ClusterStatus, profile: Option<&&ProfileStatus>, look: &Look) -> Row {
     let own = profile.map(|profile| profile_row(profile, look));
-    let action = match &cluster.drift {
-        Some(_) => format!("eksd cluster sync {}", printable(&cluster.cluster)),
-        None => own.as_ref().map(|row| row.action.clone()).unwrap_or_default(),
+    let action = match (&cluster.drift, &cluster.report) {
+        (Some(_), _) => format!("eksd cluster sync {}", printable(&cluster.cluster)),
+        (None, Some(_)) => "see below".to_owned(),
+        (None, None) => own.as_ref().map(|row| row.action.clone()).unwrap_or_default(),
     };
     let mut details = vec![
         format!("profile {}", printable(&cluster.profile)),

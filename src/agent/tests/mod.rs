@@ -11,3 +11,4 @@ mod races;
 mod renewal;
 mod roles;
 mod sources;
+mod tokens;

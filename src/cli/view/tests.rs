@@ -63,6 +63,7 @@ fn cluster(alias: &str, profile: &str) -> ClusterStatus {
         kubeconfig: format!("/home/ann/.kube/eksd/{alias}.yaml"),
         checked_at: None,
         drift: None,
+        report: None,
     }
 }
 

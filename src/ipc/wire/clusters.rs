@@ -97,4 +97,7 @@ pub struct ClusterStatus {
     pub checked_at: Option<String>,
     /// How the file or the cluster differs, in words.
     pub drift: Option<String>,
+    /// What AWS says of its tokens, where the cluster seems to refuse them.
+    #[serde(default)]
+    pub report: Option<Report>,
 }

@@ -1,0 +1,108 @@
+//! Which program a plugin runs for: the parent of the process that connected, by the kernel's word.
+
+use rustix::process::Pid;
+
+use crate::model::token::Asker;
+
+/// Returns the parent of `pid`, which still waits for its answer; `None` where it is gone, or nobody tells.
+pub(super) fn parent_of(pid: Pid) -> Option<Asker> {
+    system::parent_of(pid)
+}
+
+/// Two small files of `/proc` are read, six system calls in all.
+#[cfg(target_os = "linux")]
+mod system {
+    use std::fs;
+
+    use rustix::process::Pid;
+
+    use crate::model::token::{Asker, ProcessId};
+
+    pub(super) fn parent_of(pid: Pid) -> Option<Asker> {
+        let own = Stat::read(pid.as_raw_nonzero().get())?;
+        // Whoever has the first process for a parent has lost its own.
+        let parent = Some(own.parent).filter(|pid| 1 < *pid)?;
+        let stat = Stat::read(parent)?;
+        // A later process with the number of one that has ended is nobody's parent.
+        let is_parent = stat.began <= own.began;
+        let process = ProcessId { pid: parent, began: stat.began };
+        is_parent.then_some(Asker { process, name: stat.name })
+    }
+
+    /// A line of `/proc/PID/stat` (`proc_pid_stat(5)`).
+    #[derive(Debug, PartialEq, Eq)]
+    pub(super) struct Stat {
+        pub(super) name: String,
+        pub(super) parent: i32,
+        /// In ticks since the machine started.
+        pub(super) began: u64,
+    }
+
+    impl Stat {
+        fn read(pid: i32) -> Option<Self> {
+            Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+        }
+
+        /// The name stands in parentheses and may hold some itself.
+        pub(super) fn parse(line: &[u8]) -> Option<Self> {
+            let line = String::from_utf8_lossy(line);
+            let (head, rest) = line.rsplit_once(')')?;
+            let (_, name) = head.split_once('(')?;
+            let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+            // Fields 4 and 22; the first after the name is the third.
+            let parent = fields.get(1)?.parse().ok()?;
+            let began = fields.get(19)?.parse().ok()?;
+            Some(Self { name: name.to_owned(), parent, began })
+        }
+    }
+}
+
+/// Elsewhere no safe interface tells: every question is then a first one.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use rustix::process::Pid;
+
+    use crate::model::token::Asker;
+
+    pub(super) fn parent_of(_: Pid) -> Option<Asker> {
+        None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::{system::Stat, *};
+
+    #[test]
+    fn a_child_knows_its_parent() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let asker = parent_of(Pid::from_child(&child));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let asker = asker.unwrap();
+        assert_eq!(u32::try_from(asker.process.pid).unwrap(), std::process::id());
+        let own = std::fs::read_to_string("/proc/self/comm").unwrap();
+        assert!(!asker.name.is_empty() && own.trim_end() == asker.name, "{asker:?} {own}");
+        assert_eq!(parent_of(Pid::from_child(&child)), None, "it is gone");
+    }
+
+    #[test]
+    fn lines_of_stat() {
+        let rest = "S 41 7 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 98765 4096 1";
+        for (line, expected) in [
+            (format!("42 (kubectl) {rest}"), Some("kubectl")),
+            (format!("42 (a) b (c) {rest}"), Some("a) b (c")),
+            (format!("42 (tmux: server) {rest}\n"), Some("tmux: server")),
+            (format!("42 () {rest}"), Some("")),
+            ("42 (kubectl) S 41 7".to_owned(), None),
+            (String::new(), None),
+        ] {
+            let stat = Stat::parse(line.as_bytes());
+            let expected =
+                expected.map(|name| Stat { name: name.to_owned(), parent: 41, began: 98765 });
+            assert_eq!(stat, expected, "{line}");
+        }
+    }
+}
