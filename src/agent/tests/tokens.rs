@@ -59,9 +59,8 @@ fn registered(alias: &str) -> TokenParams {
     TokenParams { cluster: Some(alias.into()), ..TokenParams::default() }
 }
 
-fn kubectl(pid: i32) -> Option<Asker> {
-    let process = ProcessId { pid, began: 7 };
-    Some(Asker { process, name: "kubectl".to_owned() })
+fn kubectl(pid: i32) -> Asker {
+    Asker { process: ProcessId { pid, began: 7 }, name: "kubectl".to_owned() }
 }
 
 async fn ask(bench: &Bench, params: &TokenParams, asker: Option<Asker>) -> Result<Handed, Report> {
@@ -75,7 +74,7 @@ async fn token(bench: &Bench, params: &TokenParams) -> Handed {
 
 /// Asks as a client does that is refused; returns the report that came with the token.
 async fn refused(bench: &Bench, params: &TokenParams) -> Option<Report> {
-    match ask(bench, params, kubectl(1)).await.unwrap().news {
+    match ask(bench, params, Some(kubectl(1))).await.unwrap().news {
         News::None => None,
         News::Report(report) => Some(report),
         News::Coming(verdict, _) => Some(verdict.await.unwrap()),
@@ -234,7 +233,7 @@ async fn who_comes_back_early_gets_another_token_and_then_the_cause() {
     let mut tokens = Vec::new();
     let mut news = Vec::new();
     for _ in 0..6 {
-        let handed = ask(&bench, &registered("demo"), kubectl(1)).await.unwrap();
+        let handed = ask(&bench, &registered("demo"), Some(kubectl(1))).await.unwrap();
         assert!(at("08:13:54") <= handed.expires_at, "{}", handed.expires_at);
         tokens.push(handed.token);
         news.push(match handed.news {
@@ -264,7 +263,7 @@ async fn who_comes_back_early_gets_another_token_and_then_the_cause() {
     assert_eq!(report_of(&bench, "demo").await, Some(last));
 
     // Others are told nothing, and get the last token.
-    let other = ask(&bench, &registered("demo"), kubectl(2)).await.unwrap();
+    let other = ask(&bench, &registered("demo"), Some(kubectl(2))).await.unwrap();
     assert!(matches!(other.news, News::None));
     assert_eq!(Some(&other.token), tokens.last());
     assert_eq!(replays(&bench), 1);
@@ -291,7 +290,7 @@ async fn aws_is_asked_once_a_minute_at_most() {
         refused(&bench, &named("dev")).await;
     }
     assert_eq!(replays(&bench), 1);
-    bench.advance(Duration::from_secs(60));
+    bench.advance(minutes(1));
     for _ in 0..5 {
         refused(&bench, &named("dev")).await;
     }
@@ -398,11 +397,11 @@ async fn a_token_that_no_cluster_reads_is_reported_with_the_fix() {
     let script = Script { session_token_bytes: 2400, ..Script::default() };
     let bench = Bench::start_with(CONFIG, "", script).await;
     bench.login("corp").await;
-    let report = ask(&bench, &named("dev"), kubectl(1)).await.unwrap_err();
+    let report = ask(&bench, &named("dev"), Some(kubectl(1))).await.unwrap_err();
     assert!(report.what.contains("longer than clusters accept"), "{report}");
     assert!(report.fix.contains("fewer or shorter session tags"), "{report}");
     // Nothing was given, so nothing was refused.
-    let again = ask(&bench, &named("dev"), kubectl(1)).await.unwrap_err();
+    let again = ask(&bench, &named("dev"), Some(kubectl(1))).await.unwrap_err();
     assert_eq!(again, report);
     assert_eq!(replays(&bench), 0);
 }
@@ -414,7 +413,8 @@ async fn whoever_hung_up_was_given_nothing() {
     let (reply, answer) = tokio::sync::oneshot::channel();
     drop(answer);
     let params = named("dev");
-    let ask = TokenAsk { params: params.clone(), asker: kubectl(1), patience: Patience::Some };
+    let ask =
+        TokenAsk { params: params.clone(), asker: Some(kubectl(1)), patience: Patience::Some };
     bench.mailbox.send(Event::Token { ask, reply });
     assert_eq!(refused(&bench, &params).await, None, "it is the first that it gets");
 }

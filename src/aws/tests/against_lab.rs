@@ -105,8 +105,8 @@ async fn the_whole_way_from_login_to_token() {
     assert_eq!(replay(&lab, &minted.token, "prod"), 403);
     let who = aws.replay(&login.reach, &second, &minted.token, "demo").await.unwrap();
     assert_eq!(who.arn, "arn:aws:sts::111122223333:assumed-role/second/eksd-alice");
-    let refused = aws.replay(&login.reach, &second, &minted.token, "prod").await.unwrap_err();
-    assert_eq!((refused.kind, refused.code()), (Kind::KeyRefused, Some("SignatureDoesNotMatch")));
+    let wrong = aws.replay(&login.reach, &second, &minted.token, "prod").await.unwrap_err();
+    assert_eq!((wrong.kind, wrong.code()), (Kind::KeyRefused, Some("SignatureDoesNotMatch")));
 
     assert!(aws.ahead().unwrap().abs() < jiff::SignedDuration::from_secs(3));
     aws.logout(&login.reach, &renewed.access_token).await.unwrap();

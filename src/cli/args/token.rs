@@ -6,7 +6,6 @@ use clap::Args;
 
 /// `eksd token`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct TokenArgs {
     /// A registered cluster
     #[arg(long, value_name = "ALIAS", conflicts_with_all = ["cluster_name", "cluster_id"])]

@@ -68,7 +68,7 @@ pub struct Subject {
 pub struct Asker {
     /// Which process.
     pub process: ProcessId,
-    /// What it is called.
+    /// The name of its program's file.
     pub name: String,
 }
 
