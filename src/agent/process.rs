@@ -12,7 +12,7 @@ pub(super) fn parent_of(pid: Pid) -> Option<Asker> {
 /// Two small files of `/proc` are read, and one link: seven system calls in all.
 #[cfg(target_os = "linux")]
 mod system {
-    use std::fs;
+    use std::{fs, io::Read as _};
 
     use rustix::process::Pid;
 
@@ -49,7 +49,11 @@ mod system {
 
     impl Stat {
         fn read(pid: i32) -> Option<Self> {
-            Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+            // One read: the kernel gives the line whole, and the name is short.
+            let mut line = [0; 512];
+            let mut file = fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+            let length = file.read(&mut line).ok()?;
+            Self::parse(line.get(..length)?)
         }
 
         /// The name stands in parentheses and may hold some itself.

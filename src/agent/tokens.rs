@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::{
     event::{Ask, Event, Patience, Reply},
     owner::{Agent, Held},
-    verdict::{Seen, Suspect},
+    verdict::{self, Suspect},
 };
 use crate::{
     aws::{StsEndpoint, eks_token},
@@ -197,27 +197,31 @@ impl Agent {
         let key_id = &credentials.access_key_id;
         let next = self.tokens.refusals.note(&making.subject, key_id, client, now);
         let suspect = self.suspect(making);
-        let count = self.tokens.refusals.of(&suspect.subject, now).map_or(0, |seen| seen.count);
+        let suspicion = suspect.suspicion(client);
+        let seen = self.tokens.refusals.of(&suspect.subject, now);
         tracing::info!(
             cluster = suspect.subject.cluster_id,
             profile = %suspect.subject.profile,
             client,
-            count,
+            count = seen.map_or(0, |seen| seen.count),
             "a token seems to have been refused"
         );
-        let suspicion = suspect.suspicion(client);
+        let told = |verdict: Report| match seen {
+            Some(seen) => verdict::told(&verdict, seen),
+            None => verdict,
+        };
         match next {
             Next::Suspect => News::Report(suspicion),
-            Next::Known(verdict) => News::Report(verdict),
+            Next::Known(verdict) => News::Report(told(verdict)),
             Next::Wait => {
                 let (tell, told) = oneshot::channel();
                 self.tokens.waiting.entry(suspect.subject).or_default().push(tell);
                 News::Coming(told, suspicion)
             }
             Next::Ask(known) => {
-                let seen = Seen { client: client.to_owned(), count };
-                self.ask_aws(suspect, seen, credentials.clone(), token.clone());
-                News::Report(known.unwrap_or(suspicion))
+                let news = known.map_or(suspicion, told);
+                self.ask_aws(suspect, credentials.clone(), token.clone());
+                News::Report(news)
             }
         }
     }
@@ -231,13 +235,13 @@ impl Agent {
     }
 
     /// Has a worker send AWS the request inside a token, as the cluster does.
-    fn ask_aws(&mut self, suspect: Suspect, seen: Seen, credentials: Credentials, token: Secret) {
+    fn ask_aws(&mut self, suspect: Suspect, credentials: Credentials, token: Secret) {
         let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
         self.workers.spawn(async move {
             world.pace.wait().await;
             let id = suspect.subject.cluster_id.as_str();
             let said = world.aws.replay(&suspect.reach, &credentials, &token, id).await;
-            let verdict = suspect.verdict(&seen, &credentials, said.as_ref());
+            let verdict = suspect.verdict(&credentials, said.as_ref());
             if verdict.code == Code::Throttled {
                 world.pace.ease().await;
             }
@@ -251,15 +255,17 @@ impl Agent {
     pub(super) fn token_judged(&mut self, subject: &Subject, key_id: &str, verdict: &Report) {
         tracing::warn!(cluster = subject.cluster_id, what = verdict.what, "a token was replayed");
         self.tokens.refusals.judge(subject, key_id, verdict.clone());
+        let seen = self.tokens.refusals.of(subject, self.now());
+        let told = seen.map_or_else(|| verdict.clone(), |seen| verdict::told(verdict, seen));
         for waiting in self.tokens.waiting.remove(subject).unwrap_or_default() {
-            let _hung_up = waiting.send(verdict.clone());
+            let _hung_up = waiting.send(told.clone());
         }
     }
 
     /// Returns what AWS said of the tokens of a registered cluster that seems to refuse them.
     pub(super) fn verdict_of(&self, cluster: &Cluster) -> Option<Report> {
-        let refusal = self.tokens.refusals.of(&subject_of(cluster), self.now());
-        refusal.and_then(|refusal| refusal.verdict().cloned())
+        let seen = self.tokens.refusals.of(&subject_of(cluster), self.now())?;
+        Some(verdict::told(seen.verdict()?, seen))
     }
 
     /// Forgets what was seen of the refusals of one registered cluster, or of all: somebody mends it.

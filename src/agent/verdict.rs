@@ -1,12 +1,13 @@
 //! What to tell people of a token that a cluster seems to refuse. What AWS answered stands beside our
 //! reading of it, always.
 
+use super::answers::rfc3339;
 use crate::{
     aws::{AwsError, CallerIdentity, Kind},
     model::{
         Credentials, Reach,
         text::{printable, printable_sentence},
-        token::{Subject, principal_of},
+        token::{Refusal, Subject, principal_of},
     },
     report::{Code, Report},
 };
@@ -24,13 +25,14 @@ pub(super) struct Suspect {
     pub(super) sso_region: Option<String>,
 }
 
-/// What was seen.
-#[derive(Debug)]
-pub(super) struct Seen {
-    /// Who came back, by name.
-    pub(super) client: String,
-    /// How often somebody did.
-    pub(super) count: u32,
+/// Adds what was seen to what AWS said.
+pub(super) fn told(verdict: &Report, seen: &Refusal) -> Report {
+    let times = if seen.count == 1 { "once".to_owned() } else { format!("{} times", seen.count) };
+    verdict.clone().because(format!(
+        "since {} {} came back {times} for another token before the end of the one it had, as clients do that were told 401",
+        rfc3339(seen.first_at),
+        printable(&seen.client),
+    ))
 }
 
 impl Suspect {
@@ -62,20 +64,13 @@ impl Suspect {
     /// Says what AWS made of a token, and what that means for a cluster that refuses it.
     pub(super) fn verdict(
         &self,
-        seen: &Seen,
         credentials: &Credentials,
         said: Result<&CallerIdentity, &AwsError>,
     ) -> Report {
-        let report = match said {
+        match said {
             Ok(identity) => self.accepted(identity),
             Err(error) => self.refused(credentials, error),
-        };
-        let times = if seen.count == 1 { "time" } else { "times" };
-        report.because(format!(
-            "{} came back {} {times} for a new token before the end of the one it had, as clients do that were told 401",
-            printable(&seen.client),
-            seen.count
-        ))
+        }
     }
 
     fn accepted(&self, identity: &CallerIdentity) -> Report {
