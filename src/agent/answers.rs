@@ -220,6 +220,7 @@ impl Agent {
             endpoint_access: access.map(|access| access.as_str().to_owned()),
             public_cidrs: access.map(|access| access.limits().to_vec()).unwrap_or_default(),
             proxy_url: cluster.proxy_url.clone(),
+            report: self.verdict_of(cluster),
         }
     }
 }

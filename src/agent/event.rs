@@ -9,18 +9,20 @@ use super::{
     ensure::Ends,
     person::Identified,
     shared::Shared,
+    tokens::{Handed, TokenAsk},
     watcher::Change,
 };
 use crate::{
     ipc::wire::{
         ClusterAddParams, ClusterRenameParams, Empty, Explanation, LoginAsk, LoginConsole,
         LoginDone, LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, Resolved,
-        StatusAnswer, StatusParams, TokenParams, UseParams,
+        StatusAnswer, StatusParams, UseParams,
     },
     model::{
-        AwsFiles, ConsoleToken, Credentials, Reach, Secret, SsoToken,
+        AwsFiles, ConsoleToken, Credentials, Secret, SsoToken,
         cluster::{Cluster, Found},
         session::{SessionKey, Trouble},
+        token::Subject,
     },
     report::Report,
     store::{keyring::Answer, kubeconfigs::Written},
@@ -94,17 +96,6 @@ impl Ask {
     }
 }
 
-/// What a token is signed with, and for what.
-#[derive(Clone, Debug)]
-pub(super) struct Signer {
-    /// Whose.
-    pub(super) credentials: Credentials,
-    /// The way to the cluster's region.
-    pub(super) reach: Reach,
-    /// What goes into `x-k8s-aws-id`.
-    pub(super) cluster_id: String,
-}
-
 /// What a login tells those who wait for it.
 #[derive(Clone, Debug)]
 pub(super) enum LoginNews {
@@ -172,8 +163,10 @@ pub(super) enum Event {
     Explain { name: String, reply: Reply<Explanation> },
     /// Somebody asks for the session that a profile's credentials come from, for its ends.
     Ends { name: String, reply: Reply<Ends> },
-    /// Somebody asks for what a token is made of.
-    Signer { params: TokenParams, patience: Patience, reply: Reply<Signer> },
+    /// Somebody asks for a token.
+    Token { ask: TokenAsk, reply: Reply<Handed> },
+    /// AWS was asked what it makes of a token signed with that key.
+    TokenJudged { subject: Box<Subject>, access_key_id: String, verdict: Report },
     /// Somebody asks how things are.
     Status { params: StatusParams, reply: Reply<StatusAnswer> },
     /// Somebody wants to know when that changes.

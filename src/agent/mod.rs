@@ -23,6 +23,7 @@ mod logout;
 mod mirrored;
 mod owner;
 mod person;
+mod process;
 mod prompts;
 mod refresh;
 mod scribe;
@@ -30,6 +31,8 @@ mod server;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod verdict;
 mod watcher;
 
 use std::sync::Arc;

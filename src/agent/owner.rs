@@ -29,6 +29,7 @@ use super::{
     login::Logins,
     scribe::{PromptLine, Scribe},
     shared::is_shared,
+    tokens::Tokens,
     watcher::{self, Watches},
 };
 use crate::{
@@ -92,6 +93,7 @@ pub(super) struct Agent {
     pub(super) memory: State,
     pub(super) logins: Logins,
     pub(super) clusters: Clusters,
+    pub(super) tokens: Tokens,
     pub(super) parked: Vec<Parked>,
     pub(super) scribe: Scribe,
     pub(super) reports: BTreeMap<String, Report>,
@@ -117,7 +119,7 @@ pub(super) struct Agent {
     pub(super) last_flight: u64,
     said: Said,
     /// Whether something has happened since the watchers were last told.
-    is_news: bool,
+    pub(super) is_news: bool,
     /// What each shared token file said last: the mark of its token, or that there is no file. Only a
     /// change of it is news; a file that merely could not be rewritten is not.
     pub(super) files_say: BTreeMap<SessionKey, Option<Secret>>,
@@ -148,6 +150,7 @@ impl Agent {
             memory,
             logins: Logins::default(),
             clusters,
+            tokens: Tokens::default(),
             parked: Vec::new(),
             scribe,
             reports: BTreeMap::new(),
@@ -256,7 +259,10 @@ impl Agent {
             Event::Ends { name, reply } => {
                 let _hung_up = reply.send(self.ends(&name));
             }
-            Event::Signer { params, patience, reply } => self.ask_signer(&params, patience, reply),
+            Event::Token { ask, reply } => self.ask_token(ask, reply),
+            Event::TokenJudged { subject, access_key_id, verdict } => {
+                self.token_judged(&subject, &access_key_id, &verdict);
+            }
             Event::Status { params, reply } => {
                 let _hung_up = reply.send(self.status(&params));
             }
@@ -288,6 +294,7 @@ impl Agent {
                 let _hung_up = reply.send(self.cluster_wanted(&params));
             }
             Event::ClusterErrands { alias, reply } => {
+                self.forget_refusals(alias.as_deref());
                 let _hung_up = reply.send(self.cluster_errands(alias.as_deref()));
             }
             Event::ClusterFound { cluster, is_new, found, reply } => {
@@ -335,8 +342,11 @@ impl Agent {
         for notice in self.said.update_clusters(self.clusters.all(), file) {
             self.world.notifier.send(notice);
         }
-        let wakes =
-            [notice::wake_at(&roots, &self.policy.notice_before, now), self.clusters_due(now)];
+        let wakes = [
+            notice::wake_at(&roots, &self.policy.notice_before, now),
+            self.clusters_due(now),
+            self.tokens_due(now),
+        ];
         for at in wakes.into_iter().flatten() {
             plan.wake_by(at);
         }

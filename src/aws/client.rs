@@ -225,7 +225,10 @@ impl Aws {
     /// Fails without a region.
     pub fn sts_endpoint(&self, reach: &Reach) -> Result<StsEndpoint, AwsError> {
         let region = self.region("MintToken", reach, None)?;
-        let url = self.base_url(Service::Sts, &region, self.fips(reach), self.dual_stack(reach));
+        let url = match self.around.endpoints.of(Service::Sts) {
+            Some(own) => own.trim_end_matches('/').to_owned(),
+            None => hosts::sts_in_token(&region, self.fips(reach), self.dual_stack(reach)),
+        };
         Ok(StsEndpoint { url, region })
     }
 

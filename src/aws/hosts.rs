@@ -58,6 +58,20 @@ pub(crate) fn sts(region: &str, fips: bool, dual_stack: bool) -> String {
     regional("sts", region, fips, dual_stack)
 }
 
+/// Returns the base URL of STS that a token for a cluster names. It is not we who call it but the cluster's
+/// authenticator, and only a host that it knows (aws-iam-authenticator `pkg/token/token.go`,
+/// `verifySTSHostnameFormat`, with the domains of `pkg/endpoints/partitions.go`): where a form of the host
+/// is none of those, the plain regional one is named, whatever our own calls use.
+pub(crate) fn sts_in_token(region: &str, fips: bool, dual_stack: bool) -> String {
+    let prefix = partition(region).prefix;
+    // `GetSTSDualStackPartitionDomain` knows none for the isolated partitions.
+    let has_dual_stack = !prefix.contains("-iso");
+    // There is no such host in China, and the lists of the older authenticators leave it out
+    // (`pkg/regions/api_discoverer.go`).
+    let has_fips = prefix != "cn-";
+    sts(region, fips && has_fips, dual_stack && has_dual_stack)
+}
+
 /// Returns the base URL of SSO OIDC in `region`.
 pub(crate) fn sso_oidc(region: &str, fips: bool, dual_stack: bool) -> String {
     regional("oidc", region, fips, dual_stack)
@@ -191,6 +205,103 @@ mod tests {
             ("cn-north-1", false, true, "https://eks.cn-north-1.api.amazonwebservices.com.cn"),
         ] {
             assert_eq!(eks(region, fips, dual_stack), expected);
+        }
+    }
+
+    /// A partition as the authenticator knows it: its name, its domain, its dual-stack domain
+    /// (`pkg/endpoints/partitions.go`), and regions of it.
+    type Known = (&'static str, &'static str, Option<&'static str>, &'static [&'static str]);
+
+    const AUTHENTICATOR: [Known; 8] = [
+        (
+            "aws",
+            "amazonaws.com",
+            Some("api.aws"),
+            &["us-east-1", "eu-west-1", "il-central-1", "mx-central-1", "ap-southeast-7"],
+        ),
+        (
+            "aws-cn",
+            "amazonaws.com.cn",
+            Some("api.amazonwebservices.com.cn"),
+            &["cn-north-1", "cn-northwest-1"],
+        ),
+        ("aws-us-gov", "amazonaws.com", Some("api.aws"), &["us-gov-west-1", "us-gov-east-1"]),
+        ("aws-eusc", "amazonaws.eu", Some("api.amazonwebservices.eu"), &["eusc-de-east-1"]),
+        ("aws-iso", "c2s.ic.gov", None, &["us-iso-east-1", "us-iso-west-1"]),
+        ("aws-iso-b", "sc2s.sgov.gov", None, &["us-isob-east-1"]),
+        ("aws-iso-e", "cloud.adc-e.uk", None, &["eu-isoe-west-1"]),
+        ("aws-iso-f", "csp.hci.ic.gov", None, &["us-isof-south-1"]),
+    ];
+
+    /// What the authenticator of a cluster in this partition says of a host, after
+    /// `verifySTSHostnameFormat`: the second label is the region; the host must be one that the SDK's
+    /// rules give for that region, with or without FIPS and dual stack; its domain must be the
+    /// partition's. The global host is for `aws` alone.
+    async fn authenticator_takes(known: &Known, host: &str) -> bool {
+        let (name, domain, dual_stack_domain, _) = known;
+        if host == "sts.amazonaws.com" {
+            return *name == "aws";
+        }
+        let labels: Vec<&str> = host.split('.').collect();
+        let Some(region) = labels.get(1) else { return false };
+        let rules = aws_sdk_sts::config::endpoint::DefaultResolver::new();
+        let mut resolved = Vec::new();
+        for (fips, dual_stack) in [(false, false), (true, false), (false, true), (true, true)] {
+            let params = aws_sdk_sts::config::endpoint::Params::builder()
+                .region(*region)
+                .use_fips(fips)
+                .use_dual_stack(dual_stack)
+                .build();
+            if let Ok(endpoint) = rules.resolve_endpoint(&params.unwrap()).await {
+                resolved.push(endpoint.url().to_owned());
+            }
+        }
+        let of = labels[2..].join(".");
+        resolved.contains(&format!("https://{host}"))
+            && (of == *domain || Some(of.as_str()) == *dual_stack_domain)
+    }
+
+    #[tokio::test]
+    async fn tokens_name_hosts_that_the_authenticator_takes() {
+        for known in &AUTHENTICATOR {
+            for region in known.3 {
+                for (fips, dual_stack) in
+                    [(false, false), (true, false), (false, true), (true, true)]
+                {
+                    let url = sts_in_token(region, fips, dual_stack);
+                    let host = url.strip_prefix("https://").unwrap();
+                    assert!(authenticator_takes(known, host).await, "{} {host}", known.0);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_authenticator_would_refuse_is_not_named() {
+        let known = |name: &str| AUTHENTICATOR.iter().find(|known| known.0 == name).unwrap();
+        let takes = async |name: &str, host: &str| authenticator_takes(known(name), host).await;
+        // The rules of the test do refuse something.
+        assert!(takes("aws", "sts.amazonaws.com").await);
+        assert!(!takes("aws-us-gov", "sts.amazonaws.com").await);
+        assert!(!takes("aws-cn", "sts.eu-west-1.amazonaws.com").await);
+        assert!(!takes("aws", "sts.eu-west-1.example.com").await);
+        let dual_stack = sts("us-iso-east-1", false, true);
+        assert!(!takes("aws-iso", dual_stack.strip_prefix("https://").unwrap()).await);
+        for (region, fips, dual_stack, expected) in [
+            ("us-iso-east-1", false, true, "https://sts.us-iso-east-1.c2s.ic.gov"),
+            ("us-isob-east-1", true, true, "https://sts-fips.us-isob-east-1.sc2s.sgov.gov"),
+            ("cn-north-1", true, false, "https://sts.cn-north-1.amazonaws.com.cn"),
+            ("cn-north-1", true, true, "https://sts.cn-north-1.api.amazonwebservices.com.cn"),
+            ("eu-west-1", true, true, "https://sts-fips.eu-west-1.api.aws"),
+            ("us-gov-west-1", true, false, "https://sts.us-gov-west-1.amazonaws.com"),
+            (
+                "eusc-de-east-1",
+                true,
+                true,
+                "https://sts-fips.eusc-de-east-1.api.amazonwebservices.eu",
+            ),
+        ] {
+            assert_eq!(sts_in_token(region, fips, dual_stack), expected);
         }
     }
 

@@ -32,6 +32,7 @@ mod http;
 mod instance;
 mod metadata;
 pub mod pkce;
+mod replay;
 mod sso;
 mod sso_oidc;
 mod sts;

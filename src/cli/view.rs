@@ -72,8 +72,11 @@ pub fn render(answer: &StatusAnswer, look: &Look) -> String {
     if look.verbose {
         text.push_str(&key_store(answer));
     }
-    let below =
-        answer.reports.iter().chain(shown.iter().filter_map(|profile| profile.report.as_ref()));
+    let below = answer
+        .reports
+        .iter()
+        .chain(answer.clusters.iter().filter_map(|cluster| cluster.report.as_ref()))
+        .chain(shown.iter().filter_map(|profile| profile.report.as_ref()));
     text.push_str(&reports(below, look));
     text
 }
@@ -215,6 +218,7 @@ fn what_to_do(cluster: &ClusterStatus) -> Option<String> {
 fn cluster_row(cluster: &ClusterStatus, profile: Option<&&ProfileStatus>, look: &Look) -> Row {
     let own = profile.map(|profile| profile_row(profile, look));
     let action = what_to_do(cluster)
+        .or_else(|| cluster.report.as_ref().map(|_| "see below".to_owned()))
         .or_else(|| own.as_ref().map(|row| row.action.clone()))
         .unwrap_or_default();
     let mut details = vec![

@@ -201,6 +201,12 @@ pub struct TokenParams {
     /// `--role-arn`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
+    /// What the session of that role is called; else as for every role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_session_name: Option<String>,
+    /// The external id that the role asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
 }
 
 /// A token on the wire.
@@ -210,6 +216,9 @@ pub struct WireToken {
     pub token: String,
     /// When the caller should ask again, `YYYY-MM-DDTHH:MM:SSZ`.
     pub expires_at: String,
+    /// What is known where the cluster seems to refuse these tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
 }
 
 impl std::fmt::Debug for WireToken {

@@ -22,6 +22,7 @@ mod intruders;
 #[cfg(target_os = "linux")]
 mod keyrings;
 mod kills;
+mod kubectl;
 mod long_run;
 mod main_job;
 mod mfa;

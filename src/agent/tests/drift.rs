@@ -11,10 +11,12 @@ use super::{
 use crate::{
     agent::{
         clusters::rows,
-        event::{Event, Patience, Signer},
+        event::{Event, Patience},
+        tokens::{Handed, TokenAsk},
         watcher::Change,
     },
     ipc::wire::{ClusterAddParams, ClusterRenameParams, ClusterStatus, SyncedCluster, TokenParams},
+    model::Secret,
     report::{Code, Report},
     store::atomic,
 };
@@ -48,9 +50,23 @@ fn text(bench: &Bench) -> String {
     std::fs::read_to_string(file(bench, "demo")).unwrap()
 }
 
-async fn token(bench: &Bench, alias: &str) -> Result<Signer, Report> {
+async fn token(bench: &Bench, alias: &str) -> Result<Handed, Report> {
     let params = TokenParams { cluster: Some(alias.into()), ..TokenParams::default() };
-    bench.mailbox.ask(|reply| Event::Signer { params, patience: Patience::Some, reply }).await
+    let ask = TokenAsk { params, asker: None, patience: Patience::Some };
+    bench.mailbox.ask(|reply| Event::Token { ask, reply }).await
+}
+
+/// Returns the token for a cluster of this id, whatever is registered. The same second, key and id make the
+/// same token.
+async fn token_of(bench: &Bench, id: &str) -> Secret {
+    let params = TokenParams {
+        cluster_id: Some(id.into()),
+        region: Some("eu-west-1".into()),
+        profile: Some("dev".into()),
+        ..TokenParams::default()
+    };
+    let ask = TokenAsk { params, asker: None, patience: Patience::Some };
+    bench.mailbox.ask(|reply| Event::Token { ask, reply }).await.unwrap().token
 }
 
 /// Writes as another program would, and lets the agent know as the file system does.
@@ -404,7 +420,7 @@ async fn clusters_of_every_kind() {
 
     let local = add(&bench, "local", None).await.unwrap();
     assert_eq!(local.id.as_deref(), Some("0a1b-2c3d"));
-    assert_eq!(token(&bench, "local").await.unwrap().cluster_id, "0a1b-2c3d");
+    assert_eq!(token(&bench, "local").await.unwrap().token, token_of(&bench, "0a1b-2c3d").await);
 
     let report = add(&bench, "elsewhere", None).await.unwrap_err();
     assert_eq!(report.code, Code::ClusterNotReady);
@@ -419,5 +435,5 @@ async fn clusters_of_every_kind() {
     add(&bench, "six", None).await.unwrap();
     let server = server_of(&bench, "six");
     assert!(server.starts_with("https://[::1]:"), "{server}");
-    assert_eq!(token(&bench, "six").await.unwrap().cluster_id, "six");
+    assert_eq!(token(&bench, "six").await.unwrap().token, token_of(&bench, "six").await);
 }

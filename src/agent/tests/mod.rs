@@ -12,3 +12,4 @@ mod races;
 mod renewal;
 mod roles;
 mod sources;
+mod tokens;

@@ -103,6 +103,10 @@ async fn the_whole_way_from_login_to_token() {
     let minted = eks_token::mint(&second, facts.token_id(), &sts, Timestamp::now()).unwrap();
     assert_eq!(replay(&lab, &minted.token, "demo"), 200);
     assert_eq!(replay(&lab, &minted.token, "prod"), 403);
+    let who = aws.replay(&login.reach, &second, &minted.token, "demo").await.unwrap();
+    assert_eq!(who.arn, "arn:aws:sts::111122223333:assumed-role/second/eksd-alice");
+    let wrong = aws.replay(&login.reach, &second, &minted.token, "prod").await.unwrap_err();
+    assert_eq!((wrong.kind, wrong.code()), (Kind::KeyRefused, Some("SignatureDoesNotMatch")));
 
     assert!(aws.ahead().unwrap().abs() < jiff::SignedDuration::from_secs(3));
     aws.logout(&login.reach, &renewed.access_token).await.unwrap();

@@ -73,6 +73,7 @@ fn cluster(alias: &str, profile: &str) -> ClusterStatus {
         endpoint_access: None,
         public_cidrs: Vec::new(),
         proxy_url: None,
+        report: None,
     }
 }
 

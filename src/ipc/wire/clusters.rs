@@ -127,6 +127,9 @@ pub struct ClusterStatus {
     /// The proxy on the way, where the registration names one.
     #[serde(default)]
     pub proxy_url: Option<String>,
+    /// What AWS says of its tokens, where the cluster seems to refuse them.
+    #[serde(default)]
+    pub report: Option<Report>,
 }
 
 /// A way in which a cluster differs.

@@ -41,6 +41,8 @@ pub(crate) fn open_call(world: &World, cluster: Option<&str>, request: &Request)
     if let Some(arn) = cluster {
         (call.service, call.op) = ("kube".into(), "Kube".into());
         call.cluster = arn.rsplit('/').next().map(String::from);
+        let token = request.header("authorization").strip_prefix("Bearer ");
+        call.token = token.map(|it| hex(&Sha256::digest(it)[..6]));
         return call;
     }
     let (service, op) = operation(world, request);
