@@ -223,7 +223,11 @@ pub(super) enum Event {
     /// A cluster's file was written, or could not be.
     ClusterWritten { alias: String, result: Result<Written, Report> },
     /// Somebody looked at the clusters' files: those that say something else than they must.
-    ClustersLooked { different: Vec<String> },
+    ClustersLooked {
+        different: Vec<String>,
+        /// Whether the agent has just started.
+        is_start: bool,
+    },
     /// Somebody gives a cluster another alias.
     ClusterRename { params: ClusterRenameParams, reply: Reply<Empty> },
     /// Somebody forgets a cluster.

@@ -302,7 +302,9 @@ impl Agent {
             }
             Event::ClusterFailed { alias, report } => Self::cluster_failed(&alias, &report),
             Event::ClusterWritten { alias, result } => self.cluster_written(&alias, result),
-            Event::ClustersLooked { different } => self.clusters_looked(different),
+            Event::ClustersLooked { different, is_start } => {
+                self.clusters_looked(different, is_start);
+            }
             Event::ClusterRename { params, reply } => self.cluster_rename(params, reply),
             Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
             Event::Written { what, report } => {

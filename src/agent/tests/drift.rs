@@ -437,3 +437,22 @@ async fn clusters_of_every_kind() {
     assert!(server.starts_with("https://[::1]:"), "{server}");
     assert_eq!(token(&bench, "six").await.unwrap().token, token_of(&bench, "six").await);
 }
+
+/// What happened to files while no agent ran; that eksd itself moved is nobody's edit.
+#[tokio::test]
+async fn files_are_put_right_at_the_start() {
+    let mut bench = begin().await;
+    let good = text(&bench);
+    for (broken, is_told) in [
+        (good.replace("/usr/bin/eksd", "/opt/old/eksd"), false),
+        (good.replace("server: https://", "server: https://evil."), true),
+    ] {
+        bench.stop().await;
+        atomic::write(&file(&bench, "demo"), broken.as_bytes()).unwrap();
+        bench.start_again("").await;
+        wait_for_file(&file(&bench, "demo"), |text| text == good).await;
+        sync(&bench).await;
+        assert_eq!(cluster(&bench).await.drift.is_some(), is_told);
+    }
+    assert_eq!(bench.notices(), ["The file of cluster demo was put right"]);
+}
