@@ -17,6 +17,7 @@ use crate::{
     ipc::wire::{ClusterAddParams, ClusterStatus, Empty, SyncedCluster},
     model::{
         Credentials, Reach,
+        alias::is_fit,
         cluster::{Cluster, ClusterFacts},
         kubeconfig::Wanted,
         status::Phase,
@@ -395,13 +396,8 @@ impl Agent {
     }
 }
 
-/// An alias is a file name, a kubectl context and a word in a prompt.
 fn check_alias(alias: &str) -> Result<(), Report> {
-    let is_fine = !alias.is_empty()
-        && alias.len() <= 100
-        && !alias.starts_with(['.', '-'])
-        && alias.chars().all(|c| c.is_ascii_alphanumeric() || "._-@+".contains(c));
-    if is_fine {
+    if is_fit(alias) {
         return Ok(());
     }
     Err(Report::new(
