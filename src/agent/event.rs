@@ -4,12 +4,15 @@ use std::{path::PathBuf, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{clusters::Errand, ensure::Ends, person::Identified, shared::Shared, watcher::Change};
+use super::{
+    clusters::Errand, discover::Survey, ensure::Ends, person::Identified, shared::Shared,
+    watcher::Change,
+};
 use crate::{
     ipc::wire::{
-        ClusterAddParams, ClusterStatus, Empty, Explanation, LoginAsk, LoginConsole, LoginDone,
-        LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, Resolved, StatusAnswer,
-        StatusParams, TokenParams, UseParams,
+        ClusterAddParams, ClusterDiscoverParams, ClusterStatus, Empty, Explanation, LoginAsk,
+        LoginConsole, LoginDone, LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode,
+        Resolved, StatusAnswer, StatusParams, TokenParams, UseParams,
     },
     model::{
         AwsFiles, ConsoleToken, Credentials, Reach, Secret, SsoToken,
@@ -208,6 +211,8 @@ pub(super) enum Event {
     Changed(Change),
     /// Somebody registers a cluster.
     ClusterAdd { params: ClusterAddParams, reply: Reply<Errand> },
+    /// Somebody looks for clusters: who can be asked.
+    ClusterSurvey { params: ClusterDiscoverParams, reply: Reply<Survey> },
     /// Somebody wants clusters compared with AWS now.
     ClusterErrands { alias: Option<String>, reply: Reply<Vec<Errand>> },
     /// A cluster was compared with AWS and its file is right.

@@ -1,5 +1,7 @@
 //! `eksd cluster`: registered clusters and their kubeconfig files.
 
+mod discover;
+
 use std::path::Path;
 
 use crate::{
@@ -25,6 +27,7 @@ pub fn run(call: &Call, command: ClusterCommand) -> Done {
         ClusterCommand::Path { alias } => path(call, &alias),
         ClusterCommand::Remove { alias } => remove(call, alias),
         ClusterCommand::Sync { alias } => sync(call, alias),
+        ClusterCommand::Discover(args) => discover::run(call, &args),
     }
 }
 
