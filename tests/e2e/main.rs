@@ -10,6 +10,7 @@ mod clients;
 mod console;
 mod counts;
 mod crowds;
+mod discovery;
 mod endpoint;
 mod exec_plugin;
 #[cfg(target_os = "linux")]

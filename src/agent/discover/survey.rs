@@ -95,8 +95,11 @@ impl Agent {
             return Ok(names);
         }
         if params.profiles.is_empty() {
-            if self.known.profile("default").is_none() {
-                let what = "no profile was named, and there is no profile `default`";
+            // Nearly every config has a [default] that only holds settings.
+            let own = self.known.profile("default").map(|resolved| &resolved.chain);
+            if own.is_none_or(|own| matches!(own, Err(ChainError::NoCredentials { .. }))) {
+                let what =
+                    "no profile was named, and there is no profile `default` with credentials";
                 let fix = "name some with `--profile`, or look with every profile: `--all`";
                 return Err(Report::new(Code::Usage, what, fix));
             }

@@ -32,7 +32,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 Some(progress) = progress.recv() => {
                     self.notify(Notification::DiscoverProgress(progress)).await?;
                 }
-                found = &mut search => return self.answer(id, found).await,
+                found = &mut search => {
+                    // The search says how far it is up to its last breath.
+                    while let Ok(progress) = progress.try_recv() {
+                        self.notify(Notification::DiscoverProgress(progress)).await?;
+                    }
+                    return self.answer(id, found).await;
+                }
                 line = self.lines.next() => match line?.as_deref().map(parse) {
                     Some(Ok(RequestLine { id, request: Request::ClusterDiscoverStop(_), .. })) => {
                         enough.cancel();

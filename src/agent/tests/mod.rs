@@ -3,6 +3,7 @@
 mod bench;
 mod clusters;
 mod console;
+mod discovery;
 mod files;
 mod lengths;
 mod logins;

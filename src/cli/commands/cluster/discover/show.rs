@@ -228,7 +228,7 @@ mod tests {
             r"eksd cluster add demo --region eu-west-1 --profile 'my team'\''s' --described-by 'read only' --alias demo-eu"
         );
         let words = shlex::split(&command(&odd)).unwrap();
-        assert_eq!(words[6..9], ["my team's", "--described-by", "read only"]);
+        assert_eq!(words[7..10], ["my team's", "--described-by", "read only"]);
     }
 
     #[test]
