@@ -37,7 +37,7 @@ impl Progress {
             self.is_shown = true;
             return;
         }
-        let step = if of == 0 { 0 } else { STEPS * done / of };
+        let step = (STEPS * done).checked_div(of).unwrap_or(0);
         // The end is not said: what follows is the end.
         if self.said < step && done < of {
             self.said = step;

@@ -94,14 +94,18 @@ impl Search {
         let askers: Vec<&str> = place.askers.iter().map(|at| self.profile(*at)).collect();
         let registered_with = registered.map(|registered| registered.profile.as_str());
         let profiles = signers(registered_with, &askers, refused);
-        let rule = profiles.first().cloned().unwrap_or_default();
+        let by_rule = profiles.first().cloned().unwrap_or_default();
+        let profile = match (registered, known.signer) {
+            (None, Some(signer)) => signer.to_owned(),
+            _ => by_rule,
+        };
         DiscoveredCluster {
             name: name.to_owned(),
             region: place.region.clone(),
             account_id: place.account.clone(),
             account_alias: None,
             arn,
-            profile: known.signer.map_or(rule, str::to_owned),
+            profile,
             described_by: self.profile(teller).to_owned(),
             profiles,
             registered_as: registered.map(|registered| registered.alias.clone()),

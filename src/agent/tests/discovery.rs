@@ -368,6 +368,13 @@ async fn registered_clusters_are_known() {
         // Whoever signs already goes first, and the alias that is taken is taken.
         ["demo eu-west-1 hop/dev Demo", "demo us-east-1 dev/dev demo-us-east-1"]
     );
+    // Who is registered stays, whoever shall sign for the rest.
+    let params = in_regions(named(&["dev"]), &["eu-west-1", "us-east-1"]);
+    let params = ClusterDiscoverParams { authenticate_with: Some("two-hops".into()), ..params };
+    assert_eq!(
+        lines(&look(&bench, params).await.unwrap()),
+        ["demo eu-west-1 hop/dev Demo", "demo us-east-1 two-hops/dev demo-us-east-1"]
+    );
     assert_eq!(found.clusters[0].registered_as.as_deref(), Some("Demo"));
     assert_eq!(found.clusters[1].registered_as, None);
 }

@@ -34,6 +34,7 @@ pub enum ClusterCommand {
 
 /// `eksd cluster discover`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct ClusterDiscoverArgs {
     /// A profile to ask as, again for each, the preferred first; else `AWS_PROFILE`, else `default`
     #[arg(long = "profile", value_name = "PROFILE", conflicts_with = "all")]

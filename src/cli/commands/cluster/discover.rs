@@ -53,11 +53,11 @@ pub(super) fn run(call: &Call, args: &ClusterDiscoverArgs) -> Done {
             output::talk("given up; nothing was registered");
             return Ok(1);
         }
-        added = add(call, args, &found.clusters, &interrupt)?;
-        code = added
-            .iter()
-            .filter_map(|row| row.report.as_ref())
-            .fold(code, |code, report| code.max(report.code.exit_code()));
+        let (rows, is_whole) = add(call, args, &found.clusters, &interrupt)?;
+        let reports = rows.iter().filter_map(|row| row.report.as_ref());
+        let codes = reports.map(|report| report.code.exit_code());
+        code = codes.chain([u8::from(!is_whole)]).fold(code, u8::max);
+        added = rows;
     } else if !args.json {
         show::commands(&found.clusters);
     }
@@ -135,13 +135,14 @@ struct Added {
     report: Option<Report>,
 }
 
-/// Registers what is not registered yet. A failure is a row, not an end.
+/// Registers what is not registered yet; a failure is a row, not an end. Returns whether the person let
+/// it come to its end.
 fn add(
     call: &Call,
     args: &ClusterDiscoverArgs,
     clusters: &[DiscoveredCluster],
     interrupt: &Interrupt,
-) -> Result<Vec<Added>, Report> {
+) -> Result<(Vec<Added>, bool), Report> {
     let (old, new): (Vec<_>, Vec<_>) =
         clusters.iter().partition(|cluster| cluster.registered_as.is_some());
     if !args.json {
@@ -155,8 +156,8 @@ fn add(
     let mut door = door::open(call, Wish::Started)?;
     for (at, cluster) in new.iter().enumerate() {
         if is_readable(interrupt.as_fd(), Instant::now())? {
-            progress.clear();
-            return Err(stopped(at, new.len()));
+            output::talk(format!("stopped: {at} of {} were tried", new.len()));
+            return Ok((rows, false));
         }
         progress.say(at, new.len(), &format!("registering {} of {}", at + 1, new.len()));
         let row = add_one(&mut door, cluster);
@@ -170,12 +171,7 @@ fn add(
     if let Some(row) = good.filter(|_| !args.json) {
         output::talk(format!("use one in this shell: eksd use {}", printable(&row.alias)));
     }
-    Ok(rows)
-}
-
-fn stopped(done: usize, of: usize) -> Report {
-    let what = format!("stopped: {done} of {of} clusters are registered");
-    Report::new(Code::Usage, what, "run the command again for the others")
+    Ok((rows, true))
 }
 
 fn add_one(door: &mut Door, cluster: &DiscoveredCluster) -> Added {

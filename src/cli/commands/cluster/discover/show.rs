@@ -246,7 +246,7 @@ mod tests {
             (0, vec![row(Code::AccessDenied), row(Code::Misconfigured)], false, 2),
             (1, vec![], true, 1),
         ] {
-            let found = Discovered { listed, refused, stopped, ..found(Vec::new()) };
+            let found = Discovered { refused, listed, stopped, ..found(Vec::new()) };
             assert_eq!(super::super::code_of(&found), expected);
         }
     }
