@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
-use eksd_lab::{Account, Act, Cluster, Fault, Limit, Script};
+use eksd_lab::{Account, Act, Cluster, Fault, Limit, Script, What};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -116,12 +116,21 @@ async fn what_one_profile_was_told_no_other_is_asked_for() {
 
 #[tokio::test]
 async fn a_look_is_no_use() {
-    let bench = Bench::start().await;
+    let mut bench = Bench::start().await;
     bench.login("corp").await;
+    // Whoever has just logged in uses the session.
+    bench.restart("").await;
     look(&bench, named(&["readonly"])).await.unwrap();
     assert!(bench.row("readonly").await.in_use, "for a moment");
     bench.pass(Duration::from_mins(3)).await;
     assert!(!bench.row("readonly").await.in_use);
+    // Nobody is told that a session is over that nobody uses.
+    bench.lab.revoke(What::RefreshTokens);
+    bench.pass(Duration::from_mins(90)).await;
+    let found = look(&bench, named(&["readonly"])).await.unwrap();
+    assert_eq!(rows(&found), [("readonly", None, Code::NeedsLogin)]);
+    bench.until_phase("readonly", Phase::NeedsLogin).await;
+    assert_eq!(bench.notices(), Vec::<String>::new());
 }
 
 #[tokio::test]
