@@ -141,6 +141,8 @@ impl Agent {
             ..Policy::default()
         };
         let scribe = Scribe::new(&world, &mailbox);
+        let mut said = Said::default();
+        said.begin_with(clusters.all());
         Self {
             policy,
             known: Known::default(),
@@ -166,7 +168,7 @@ impl Agent {
             last_prompts: Vec::new(),
             flights: BTreeMap::new(),
             last_flight: 0,
-            said: Said::default(),
+            said,
             is_news: true,
             files_say: BTreeMap::new(),
             world,
@@ -295,10 +297,13 @@ impl Agent {
             Event::ClusterErrands { alias, reply } => {
                 let _hung_up = reply.send(self.cluster_errands(alias.as_deref()));
             }
-            Event::ClusterSynced { cluster, was_known, changes, reply } => {
-                self.cluster_synced(*cluster, was_known, &changes, reply);
+            Event::ClusterFound { cluster, is_new, found, reply } => {
+                self.cluster_found(*cluster, is_new, &found, reply);
             }
-            Event::ClusterFailed { alias, report } => self.cluster_failed(&alias, report),
+            Event::ClusterFailed { alias, report } => Self::cluster_failed(&alias, &report),
+            Event::ClusterWritten { alias, result } => self.cluster_written(&alias, result),
+            Event::ClustersLooked { different } => self.clusters_looked(different),
+            Event::ClusterRename { params, reply } => self.cluster_rename(params, reply),
             Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
             Event::Written { what, report } => {
                 match report {
@@ -329,6 +334,12 @@ impl Agent {
         self.answer_parked();
         let roots = self.roots(now);
         for notice in self.said.update(&roots, &self.policy.notice_before, now) {
+            self.world.notifier.send(notice);
+        }
+        self.forget_old_news();
+        let world = &self.world;
+        let file = |alias: &str| world.paths.shown(&world.kubeconfig_path(alias));
+        for notice in self.said.update_clusters(self.clusters.all(), file) {
             self.world.notifier.send(notice);
         }
         let wakes =
@@ -446,7 +457,9 @@ impl Agent {
         if let Some(section) = &self.world.ambient {
             add_ambient(&mut files, section);
         }
+        let leaves = self.leaves();
         self.known.update(files, unread, &self.world.settings);
+        self.follow_profiles(&leaves);
         self.follow_with_mirror();
         self.follow_console_logins();
         let wanted = self.known.specs();

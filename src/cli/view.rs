@@ -3,6 +3,7 @@
 //! No line of the table is longer than the terminal is wide. What does not fit goes in this order:
 //! the end of the keys, the clock times, the ends of names, what to do.
 
+mod clusters;
 pub mod explain;
 mod table;
 mod time;
@@ -11,7 +12,10 @@ use std::collections::HashMap;
 
 use jiff::ZonedDateTime;
 
-pub use self::time::{span, until_in_words};
+pub use self::{
+    clusters::clusters,
+    time::{span, until_in_words},
+};
 use self::{
     table::{Row, Style},
     time::Until,
@@ -193,12 +197,26 @@ fn key_store(answer: &StatusAnswer) -> String {
     }
 }
 
+/// Returns the command about a cluster's drift. News needs none.
+fn what_to_do(cluster: &ClusterStatus) -> Option<String> {
+    let sync = || format!("eksd cluster sync {}", printable(&cluster.cluster));
+    if cluster.drifts.is_empty() {
+        // An agent of before names no kinds.
+        return cluster.drift.as_ref().map(|_| sync());
+    }
+    let trouble = cluster.drifts.iter().find(|drift| !drift.is_news)?;
+    Some(match &trouble.fix {
+        Some(command) if command.starts_with("eksd ") => printable_sentence(command),
+        Some(_) => "eksd cluster list".to_owned(),
+        None => sync(),
+    })
+}
+
 fn cluster_row(cluster: &ClusterStatus, profile: Option<&&ProfileStatus>, look: &Look) -> Row {
     let own = profile.map(|profile| profile_row(profile, look));
-    let action = match &cluster.drift {
-        Some(_) => format!("eksd cluster sync {}", printable(&cluster.cluster)),
-        None => own.as_ref().map(|row| row.action.clone()).unwrap_or_default(),
-    };
+    let action = what_to_do(cluster)
+        .or_else(|| own.as_ref().map(|row| row.action.clone()))
+        .unwrap_or_default();
     let mut details = vec![
         format!("profile {}", printable(&cluster.profile)),
         printable_sentence(&cluster.arn),

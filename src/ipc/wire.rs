@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     clusters::{
-        ClusterAddParams, ClusterDiscoverParams, ClusterName, ClusterStatus, ClusterSyncParams,
-        DiscoverProgress, Discovered, DiscoveredCluster, NotListed, SyncDone, SyncedCluster,
+        ClusterAddParams, ClusterDiscoverParams, ClusterName, ClusterRenameParams, ClusterStatus,
+        ClusterSyncParams, DiscoverProgress, Discovered, DiscoveredCluster, DriftStatus, NotListed,
+        SyncDone, SyncedCluster,
     },
     delivery::{
         EndpointOpen, EnsureAnswer, EnsureParams, Ensured, Mirror, NameParams, ProfileParams,
@@ -97,6 +98,9 @@ pub enum Request {
     /// Forgets a cluster and removes its kubeconfig file.
     #[serde(rename = "clusters.remove")]
     ClusterRemove(ClusterName),
+    /// Gives a cluster another alias; its kubeconfig file moves.
+    #[serde(rename = "clusters.rename")]
+    ClusterRename(ClusterRenameParams),
     /// Compares the kubeconfig files with AWS now.
     #[serde(rename = "clusters.sync")]
     ClusterSync(ClusterSyncParams),

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
 mod clients;
+mod cluster_files;
 mod console;
 mod counts;
 mod crowds;
@@ -39,3 +40,4 @@ mod sources;
 mod starts;
 mod surroundings;
 mod tools;
+mod writers;

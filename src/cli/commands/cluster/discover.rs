@@ -11,6 +11,7 @@ use std::{
 use serde::Serialize;
 
 use self::choice::choose;
+use super::add::about_the_way;
 use crate::{
     cli::{
         args::ClusterDiscoverArgs,
@@ -131,6 +132,8 @@ struct Added {
     arn: String,
     /// Its file.
     kubeconfig: Option<String>,
+    /// What stands between here and its API server, in words.
+    note: Option<String>,
     /// Why it is not registered.
     report: Option<Report>,
 }
@@ -186,11 +189,11 @@ fn add_one(door: &mut Door, cluster: &DiscoveredCluster) -> Added {
         alias: Some(cluster.alias.clone()),
     };
     let added = door.ask::<ClusterStatus>(Request::ClusterAdd(params), ANSWER_LIMIT);
-    let (kubeconfig, report) = match added {
-        Ok(status) => (Some(status.kubeconfig), None),
-        Err(report) => (None, Some(report)),
+    let (kubeconfig, note, report) = match added {
+        Ok(status) => (Some(status.kubeconfig.clone()), about_the_way(&status), None),
+        Err(report) => (None, None, Some(report)),
     };
-    Added { alias: cluster.alias.clone(), arn: cluster.arn.clone(), kubeconfig, report }
+    Added { alias: cluster.alias.clone(), arn: cluster.arn.clone(), kubeconfig, note, report }
 }
 
 fn say_added(row: &Added) {
@@ -203,6 +206,9 @@ fn say_added(row: &Added) {
         (None, kubeconfig) => {
             let file = printable_sentence(kubeconfig.as_deref().unwrap_or_default());
             output::talk(format!("`{alias}` is registered: {file}"));
+            if let Some(note) = &row.note {
+                output::talk(format!("  {note}"));
+            }
         }
     }
 }
