@@ -71,6 +71,8 @@ impl Agent {
         let specs = chain.specs();
         if ask.is_use {
             self.note_used(&chain.profile, &specs);
+        } else {
+            self.warm_for_a_look(&specs);
         }
         let wanted = Wanted { chain, specs, min_life: ask.min_life, asked_at: self.now() };
         let patience = ask.patience;

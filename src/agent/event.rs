@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     clusters::{Errand, Synced},
+    discover::Survey,
     ensure::Ends,
     person::Identified,
     shared::Shared,
@@ -14,9 +15,9 @@ use super::{
 };
 use crate::{
     ipc::wire::{
-        ClusterAddParams, ClusterRenameParams, Empty, Explanation, LoginAsk, LoginConsole,
-        LoginDone, LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, Resolved,
-        StatusAnswer, StatusParams, UseParams,
+        ClusterAddParams, ClusterDiscoverParams, ClusterRenameParams, Empty, Explanation, LoginAsk,
+        LoginConsole, LoginDone, LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode,
+        Resolved, StatusAnswer, StatusParams, UseParams,
     },
     model::{
         AwsFiles, ConsoleToken, Credentials, Secret, SsoToken,
@@ -207,6 +208,8 @@ pub(super) enum Event {
     Changed(Change),
     /// Somebody registers a cluster.
     ClusterAdd { params: ClusterAddParams, reply: Reply<Errand> },
+    /// Somebody looks for clusters: who can be asked.
+    ClusterSurvey { params: ClusterDiscoverParams, reply: Reply<Survey> },
     /// Somebody wants clusters compared with AWS now.
     ClusterErrands { alias: Option<String>, reply: Reply<Vec<Errand>> },
     /// AWS was asked about a cluster.

@@ -10,6 +10,7 @@ mod callback;
 mod clocks;
 mod clusters;
 mod console;
+mod discover;
 mod endpoint;
 mod ensure;
 mod event;

@@ -57,6 +57,9 @@ const LAST_WRITES: Duration = Duration::from_millis(300);
 /// Shorter, and a chain would go cold between its steps.
 const SHORTEST_WARMTH: Duration = Duration::from_mins(1);
 
+/// How long a chain is warm that somebody only looks through.
+const A_LOOK: Duration = Duration::from_mins(2);
+
 /// A use is kept on disk when the last one kept is this old: it only has to be known to the hour.
 const WORTH_NOTING: Duration = Duration::from_mins(5);
 
@@ -249,6 +252,7 @@ impl Agent {
                 | Event::Resolve { .. }
                 | Event::Ends { .. }
                 | Event::Explain { .. }
+                | Event::ClusterSurvey { .. }
                 | Event::MirrorWritten(Ok(None))
         );
         match event {
@@ -292,6 +296,9 @@ impl Agent {
             Event::Changed(change) => watcher::follow(self, change),
             Event::ClusterAdd { params, reply } => {
                 let _hung_up = reply.send(self.cluster_wanted(&params));
+            }
+            Event::ClusterSurvey { params, reply } => {
+                let _hung_up = reply.send(self.survey(&params));
             }
             Event::ClusterErrands { alias, reply } => {
                 self.forget_refusals(alias.as_deref());
@@ -416,6 +423,14 @@ impl Agent {
             let session = self.session(spec);
             session.warm_until = Some(session.warm_until.map_or(until, |at| at.max(until)));
         }
+    }
+
+    /// Keeps the steps of a chain warm until all of them can have been made, for a question that is no
+    /// use. Not the root: nobody is to be told that it ends.
+    pub(super) fn warm_for_a_look(&mut self, specs: &[Spec]) {
+        let until = self.now().checked_add(A_LOOK).unwrap_or(Timestamp::MAX);
+        let steps: Vec<Spec> = specs.iter().filter(|spec| !spec.is_root()).cloned().collect();
+        self.warm(&steps, until);
     }
 
     /// Notes that a profile is used now.

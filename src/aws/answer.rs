@@ -160,7 +160,7 @@ fn xml_words(body: &[u8]) -> Words {
 }
 
 /// Returns the text of the first `<name>`, its five predefined entities resolved.
-fn element(text: &str, name: &str) -> Option<String> {
+pub(super) fn element(text: &str, name: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     let (inner, _) = rest.split_once(&format!("</{name}>"))?;
     let plain = inner

@@ -134,6 +134,60 @@ pub(crate) fn signin(region: &str, fips: bool, dual_stack: bool) -> String {
     }
 }
 
+/// A partition's IAM: one for all of its regions.
+struct Iam {
+    prefix: &'static str,
+    /// Signatures name this region, whatever region the caller is in.
+    region: &'static str,
+    /// The hosts: plain, FIPS, dual stack, both.
+    hosts: [&'static str; 4],
+}
+
+/// The endpoint rules of `iam` in botocore 1.42.
+#[rustfmt::skip]
+const IAM: [Iam; 8] = [
+    Iam { prefix: "cn-", region: "cn-north-1", hosts: [
+        "https://iam.cn-north-1.amazonaws.com.cn", "https://iam-fips.amazonaws.com.cn",
+        "https://iam.global.api.amazonwebservices.com.cn", "https://iam-fips.api.amazonwebservices.com.cn"] },
+    Iam { prefix: "us-gov-", region: "us-gov-west-1", hosts: [
+        "https://iam.us-gov.amazonaws.com", "https://iam.us-gov.amazonaws.com",
+        "https://iam.us-gov.api.aws", "https://iam.us-gov.api.aws"] },
+    Iam { prefix: "eusc-", region: "eusc-de-east-1", hosts: [
+        "https://iam.eusc-de-east-1.amazonaws.eu", "https://iam-fips.amazonaws.eu",
+        "https://iam.global.api.amazonwebservices.eu", "https://iam-fips.api.amazonwebservices.eu"] },
+    Iam { prefix: "us-iso-", region: "us-iso-east-1", hosts: [
+        "https://iam.us-iso-east-1.c2s.ic.gov", "https://iam-fips.us-iso-east-1.c2s.ic.gov",
+        "https://iam.api.aws.ic.gov", "https://iam-fips.api.aws.ic.gov"] },
+    Iam { prefix: "us-isob-", region: "us-isob-east-1", hosts: [
+        "https://iam.us-isob-east-1.sc2s.sgov.gov", "https://iam-fips.us-isob-east-1.sc2s.sgov.gov",
+        "https://iam.api.aws.scloud", "https://iam-fips.api.aws.scloud"] },
+    Iam { prefix: "eu-isoe-", region: "eu-isoe-west-1", hosts: [
+        "https://iam.eu-isoe-west-1.cloud.adc-e.uk", "https://iam-fips.cloud.adc-e.uk",
+        "https://iam.api.cloud-aws.adc-e.uk", "https://iam-fips.api.cloud-aws.adc-e.uk"] },
+    Iam { prefix: "us-isof-", region: "us-isof-south-1", hosts: [
+        "https://iam.us-isof-south-1.csp.hci.ic.gov", "https://iam-fips.csp.hci.ic.gov",
+        "https://iam.api.aws.hci.ic.gov", "https://iam-fips.api.aws.hci.ic.gov"] },
+    // Last: every region begins with nothing.
+    Iam { prefix: "", region: "us-east-1", hosts: [
+        "https://iam.amazonaws.com", "https://iam-fips.amazonaws.com",
+        "https://iam.global.api.aws", "https://iam-fips.global.api.aws"] },
+];
+
+fn iam_of(region: &str) -> &'static Iam {
+    let last = &IAM[IAM.len() - 1];
+    IAM.iter().find(|known| region.starts_with(known.prefix)).unwrap_or(last)
+}
+
+/// Returns the base URL of IAM in the partition of `region`.
+pub(crate) fn iam(region: &str, fips: bool, dual_stack: bool) -> &'static str {
+    iam_of(region).hosts[usize::from(fips) + 2 * usize::from(dual_stack)]
+}
+
+/// Returns the region that calls of IAM are signed for in the partition of `region`.
+pub(crate) fn iam_region(region: &str) -> &'static str {
+    iam_of(region).region
+}
+
 #[cfg(test)]
 mod tests {
     use aws_sdk_sso::config::endpoint::ResolveEndpoint as _;
@@ -340,6 +394,27 @@ mod tests {
             ("eusc-de-east-1", true, true, "https://signin-fips.eusc-de-east-1.api.amazonwebservices.eu"),
         ] {
             assert_eq!(signin(region, fips, dual_stack), expected);
+        }
+    }
+
+    /// As botocore 1.42 of the AWS CLI 1.44.8 resolves them.
+    #[test]
+    fn iam_is_one_for_a_partition() {
+        for (region, fips, dual_stack, host, signed_for) in [
+            ("us-east-1", false, false, "iam.amazonaws.com", "us-east-1"),
+            ("eu-central-2", false, false, "iam.amazonaws.com", "us-east-1"),
+            ("eu-central-2", true, false, "iam-fips.amazonaws.com", "us-east-1"),
+            ("eu-central-2", false, true, "iam.global.api.aws", "us-east-1"),
+            ("eu-central-2", true, true, "iam-fips.global.api.aws", "us-east-1"),
+            ("cn-northwest-1", false, false, "iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("us-gov-east-1", false, false, "iam.us-gov.amazonaws.com", "us-gov-west-1"),
+            ("us-gov-east-1", true, true, "iam.us-gov.api.aws", "us-gov-west-1"),
+            ("us-iso-west-1", false, false, "iam.us-iso-east-1.c2s.ic.gov", "us-iso-east-1"),
+            ("us-isob-east-1", false, true, "iam.api.aws.scloud", "us-isob-east-1"),
+            ("eusc-de-east-1", true, false, "iam-fips.amazonaws.eu", "eusc-de-east-1"),
+        ] {
+            assert_eq!(iam(region, fips, dual_stack), format!("https://{host}"), "{region}");
+            assert_eq!(iam_region(region), signed_for);
         }
     }
 

@@ -29,6 +29,7 @@ mod error;
 mod explain;
 mod hosts;
 mod http;
+mod iam;
 mod instance;
 mod metadata;
 pub mod pkce;
@@ -45,6 +46,7 @@ mod tests;
 
 pub use client::{Aws, Deadlines, Endpoints, Surroundings};
 pub use container::{Authorization, ContainerSource};
+pub use eks::ClusterPage;
 pub use eks_token::{Minted, StsEndpoint};
 pub use error::{AwsError, Class, Kind};
 pub use instance::InstanceMetadata;

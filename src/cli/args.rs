@@ -8,7 +8,7 @@ use std::{ffi::OsString, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
-    cluster::{ClusterAddArgs, ClusterCommand},
+    cluster::{ClusterAddArgs, ClusterCommand, ClusterDiscoverArgs},
     token::TokenArgs,
 };
 use crate::{config::parse_duration, ipc::wire::MfaCode};

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod hot;
 mod interrupt;
 pub mod output;
+mod progress;
 mod quote;
 mod screen;
 mod variables;

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     clusters::{
-        ClusterAddParams, ClusterName, ClusterRenameParams, ClusterStatus, ClusterSyncParams,
-        DriftStatus, SyncDone, SyncedCluster,
+        ClusterAddParams, ClusterDiscoverParams, ClusterName, ClusterRenameParams, ClusterStatus,
+        ClusterSyncParams, DiscoverProgress, Discovered, DiscoveredCluster, DriftStatus, NotListed,
+        SyncDone, SyncedCluster,
     },
     delivery::{
         EndpointOpen, EnsureAnswer, EnsureParams, Ensured, Mirror, NameParams, ProfileParams,
@@ -103,6 +104,13 @@ pub enum Request {
     /// Compares the kubeconfig files with AWS now.
     #[serde(rename = "clusters.sync")]
     ClusterSync(ClusterSyncParams),
+    /// Looks for clusters. `discover.progress` notifications come before the answer.
+    #[serde(rename = "clusters.discover")]
+    ClusterDiscover(ClusterDiscoverParams),
+    /// Ends the `clusters.discover` under way on the connection, which then answers with what was
+    /// found so far.
+    #[serde(rename = "clusters.discover.stop")]
+    ClusterDiscoverStop(Empty),
     /// Says what a name stands for.
     #[serde(rename = "resolve")]
     Resolve(ResolveParams),
@@ -470,6 +478,9 @@ pub enum Notification {
     /// A login waits for the AWS CLI.
     #[serde(rename = "login.console")]
     LoginConsole(LoginConsole),
+    /// A search for clusters goes on.
+    #[serde(rename = "discover.progress")]
+    DiscoverProgress(DiscoverProgress),
     /// The status is no longer what it was.
     #[serde(rename = "changed")]
     Changed(Empty),

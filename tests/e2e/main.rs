@@ -11,6 +11,7 @@ mod cluster_files;
 mod console;
 mod counts;
 mod crowds;
+mod discovery;
 mod endpoint;
 mod exec_plugin;
 #[cfg(target_os = "linux")]

@@ -3,6 +3,7 @@
 mod bench;
 mod clusters;
 mod console;
+mod discovery;
 mod drift;
 mod files;
 mod lengths;

@@ -302,7 +302,7 @@ async fn no_secret_in_any_text() {
             (aws.assume_role(&keys, &hop(), "x", None).await.unwrap_err(), vec![0, 1, 8]),
             (aws.caller_identity(&region, &keys).await.unwrap_err(), vec![0, 1]),
             (aws.describe_cluster(&region, &keys, "demo").await.unwrap_err(), vec![0, 1]),
-            (aws.list_clusters(&region, &keys).await.unwrap_err(), vec![0, 1]),
+            (aws.clusters_page(&region, &keys, None).await.unwrap_err(), vec![0, 1]),
             (aws.replay(&region, &keys, &minted(&aws), "demo").await.unwrap_err(), vec![0, 1]),
         ] {
             let report = serde_json::to_string(&error.report("dev")).unwrap();

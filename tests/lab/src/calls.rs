@@ -16,7 +16,7 @@ use tokio::sync::watch;
 pub struct Call {
     /// Unix milliseconds by the lab's clock, when the request was read.
     pub time_ms: i64,
-    /// `oidc`, `portal`, `sts`, `eks`, `signin`, `imds`, `container` or `kube`.
+    /// `oidc`, `portal`, `sts`, `eks`, `iam`, `signin`, `imds`, `container` or `kube`.
     pub service: String,
     /// The API's name of the operation (`GetRoleCredentials`); `Kube` for every request to a
     /// Kubernetes API server; `Authorize`, `Device`, `Start`, `ConsoleAuthorize` and
