@@ -4,12 +4,15 @@ use std::{path::PathBuf, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{clusters::Errand, ensure::Ends, person::Identified, shared::Shared, watcher::Change};
+use super::{
+    clusters::Errand, ensure::Ends, person::Identified, shared::Shared, uses::Meant,
+    watcher::Change,
+};
 use crate::{
     ipc::wire::{
         ClusterAddParams, ClusterStatus, Empty, Explanation, LoginAsk, LoginConsole, LoginDone,
-        LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, Resolved, StatusAnswer,
-        StatusParams, TokenParams, UseParams,
+        LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, StatusAnswer, StatusParams,
+        TokenParams, UseParams,
     },
     model::{
         AwsFiles, ConsoleToken, Credentials, Reach, Secret, SsoToken,
@@ -173,7 +176,7 @@ pub(super) enum Event {
     /// Somebody wants to know when that changes.
     Subscribe { reply: Reply<watch::Receiver<u64>> },
     /// Somebody asks what a name stands for.
-    Resolve { name: String, reply: Reply<Resolved> },
+    Resolve { name: String, reply: Reply<Meant> },
     /// A shell uses something.
     Use { params: UseParams, reply: Reply<Empty> },
     /// A person logs in.

@@ -30,6 +30,7 @@ mod server;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod watcher;
 
 use std::sync::Arc;
