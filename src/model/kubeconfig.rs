@@ -31,6 +31,8 @@ pub struct Edit {
     pub changes: Vec<String>,
     /// Whether the old text was not a kubeconfig, so that it must be kept aside.
     pub was_nonsense: bool,
+    /// Whether something that eksd wrote is missing altogether: the text may be half of one.
+    pub is_suspect: bool,
 }
 
 /// Returns what to do to a file that now holds `existing` (`None`: there is none).
@@ -48,6 +50,7 @@ pub fn edit(existing: Option<&str>, wanted: &Wanted) -> Edit {
         changes.push("the file held no kubeconfig and was written anew".to_owned());
     }
     let is_new = existing.is_none() || was_nonsense;
+    let is_suspect = existing.is_some() && !has_parts(&tree, &wanted.alias);
     let mut note = |what: &str| {
         if !is_new {
             changes.push(what.to_owned());
@@ -60,14 +63,14 @@ pub fn edit(existing: Option<&str>, wanted: &Wanted) -> Edit {
     own_context(&mut tree, wanted, &mut note);
 
     if tree == before && !is_new {
-        return Edit { text: None, changes: Vec::new(), was_nonsense: false };
+        return Edit { text: None, changes: Vec::new(), was_nonsense: false, is_suspect };
     }
     if changes.is_empty() {
         changes.push("the file was completed".to_owned());
     }
     // A tree of maps, lists and texts always has a YAML form.
     let text = serde_yaml_ng::to_string(&Value::Mapping(tree)).unwrap_or_default();
-    Edit { text: Some(text), changes, was_nonsense }
+    Edit { text: Some(text), changes, was_nonsense, is_suspect }
 }
 
 fn parse(text: &str) -> Option<Mapping> {
@@ -75,6 +78,17 @@ fn parse(text: &str) -> Option<Mapping> {
         Value::Mapping(tree) => Some(tree),
         _ => None,
     }
+}
+
+/// Returns whether cluster, user, context and the current context are there, whatever they say.
+fn has_parts(tree: &Mapping, alias: &str) -> bool {
+    let has = |list: &str| {
+        let items = tree.get(list).and_then(Value::as_sequence);
+        items.is_some_and(|items| {
+            items.iter().any(|item| item.get("name").and_then(Value::as_str) == Some(alias))
+        })
+    };
+    ["clusters", "users", "contexts"].into_iter().all(has) && tree.contains_key("current-context")
 }
 
 fn set_plain(map: &mut Mapping, key: &str, value: &str) {

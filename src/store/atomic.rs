@@ -182,6 +182,11 @@ pub fn sweep_temps(dir: &Path) -> Result<usize, StoreError> {
     Ok(swept)
 }
 
+/// Returns the name of a temporary file of eksd's, which readers and watchers skip.
+pub fn temp_name(what: &str) -> OsString {
+    format!("{TEMP_PREFIX}{what}").into()
+}
+
 /// Returns whether a file of this name is a temporary one of eksd's; watchers skip those.
 pub fn is_temp(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(TEMP_PREFIX.as_bytes())
@@ -264,7 +269,7 @@ impl<'a> Temp<'a> {
     fn create(folder: &'a OwnedFd) -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-        let name = OsString::from(format!("{TEMP_PREFIX}{:016x}", u64::from_ne_bytes(random)));
+        let name = temp_name(&format!("{:016x}", u64::from_ne_bytes(random)));
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;

@@ -8,6 +8,7 @@ pub mod atomic;
 pub mod clusters;
 mod fields;
 pub mod keyring;
+pub mod kubeconfig_lock;
 pub mod kubeconfigs;
 pub mod lock;
 pub mod login_cache;
@@ -17,7 +18,18 @@ pub mod prompt_files;
 pub mod sso_cache;
 pub mod state;
 
-use std::{io, path::PathBuf};
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "files as others write them, and the writers' environment"
+)]
+mod kubeconfig_faults;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 pub use self::fields::Fields;
 use crate::report::{Code, Report};
@@ -58,6 +70,19 @@ pub enum StoreError {
         /// The file that the lock is for.
         path: PathBuf,
     },
+    /// The lock file of another program stayed the whole time.
+    #[error(
+        "`{}` is locked by `{}`, which another program made{}", path.display(), lock.display(),
+        ago(*age)
+    )]
+    LeftLocked {
+        /// The file that the lock is for.
+        path: PathBuf,
+        /// The lock file.
+        lock: PathBuf,
+        /// How old it is, where that is known.
+        age: Option<Duration>,
+    },
     /// Another program writes into a file of eksd's, and there is no room to keep more of that.
     #[error("another program wrote into `{}`, and what it wrote before is still kept", path.display())]
     Crowded {
@@ -80,6 +105,20 @@ pub enum StoreError {
         /// Why; never quotes the file.
         why: &'static str,
     },
+}
+
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    shlex::try_quote(&text).map_or_else(|_| text.clone(), Into::into)
+}
+
+fn ago(age: Option<Duration>) -> String {
+    let Some(age) = age else { return String::new() };
+    match age.as_secs() {
+        seconds @ 0..120 => format!(" {seconds} s ago"),
+        seconds @ 120..7200 => format!(" {} min ago", seconds / 60),
+        seconds => format!(" {} h ago", seconds / 3600),
+    }
 }
 
 /// In what way a file is not whole.
@@ -123,6 +162,13 @@ impl From<StoreError> for Report {
             }
             StoreError::Locked { .. } => {
                 Self::new(Code::WriteFailed, what, "try again; if it stays so, end that program")
+            }
+            StoreError::LeftLocked { lock, .. } => {
+                let fix = format!(
+                    "if no kubectl is writing right now, one that was killed left it: rm {}",
+                    quoted(&lock)
+                );
+                Self::new(Code::WriteFailed, what, fix)
             }
             StoreError::Crowded { path } => {
                 let path = path.display();

@@ -40,3 +40,4 @@ mod starts;
 mod surroundings;
 mod terminal;
 mod tools;
+mod writers;

@@ -3,35 +3,25 @@
 //! The registry belongs to the agent's task. Asking AWS and writing a file is an [`Errand`], which
 //! runs beside it and comes back as an event.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod errand;
+mod timer;
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{
-    event::{Ask, Event, Mailbox, Patience},
-    owner::Agent,
-    refresh::blocking,
-};
+pub(super) use self::errand::Errand;
+use self::errand::write_file;
+use super::{event::Reply, owner::Agent};
 use crate::{
-    aws::Kind,
-    ipc::wire::{ClusterAddParams, ClusterStatus, Empty, SyncedCluster},
+    ipc::wire::{ClusterAddParams, ClusterStatus, Empty},
     model::{
-        Credentials, Reach,
-        cluster::{Cluster, ClusterFacts},
-        kubeconfig::Wanted,
-        status::Phase,
+        Reach,
+        cluster::Cluster,
         text::{near_miss, printable},
     },
     report::{Code, Report},
-    store::{kubeconfigs, lock::Locks},
-    world::World,
 };
-
-/// After a failed comparison the next try waits this long, unless somebody asks.
-const RETRY: Duration = Duration::from_mins(15);
-
-/// However short the setting: more often would be a load on AWS for nothing.
-const SHORTEST_CHECK: Duration = Duration::from_mins(1);
 
 /// The registered clusters, by alias.
 #[derive(Debug, Default)]
@@ -72,142 +62,6 @@ impl Clusters {
     pub(super) fn aliases(&self) -> impl Iterator<Item = String> + '_ {
         self.clusters.keys().cloned()
     }
-}
-
-/// One comparison of a cluster with AWS.
-#[derive(Clone, Debug)]
-pub(crate) struct Errand {
-    alias: String,
-    name: String,
-    profile: String,
-    described_by: Option<String>,
-    role_arn: Option<String>,
-    proxy_url: Option<String>,
-    region: String,
-    reach: Reach,
-    /// What EKS said last, of a cluster that is registered already.
-    known: Option<ClusterFacts>,
-}
-
-impl Errand {
-    /// Asks AWS, puts the file right and reports to the agent.
-    pub(super) async fn run(
-        self,
-        world: &Arc<World>,
-        mailbox: &Mailbox,
-    ) -> Result<(ClusterStatus, Vec<String>), Report> {
-        let was_known = self.known.is_some();
-        match self.compare(world, mailbox).await {
-            Ok((facts, changes)) => {
-                let is_another =
-                    self.known.as_ref().is_some_and(|known| known.created_at != facts.created_at);
-                let cluster = Box::new(Cluster {
-                    alias: self.alias,
-                    name: self.name,
-                    region: self.region,
-                    profile: self.profile,
-                    described_by: self.described_by,
-                    role_arn: self.role_arn,
-                    proxy_url: self.proxy_url,
-                    facts,
-                    checked_at: Some(world.clock.now()),
-                    drift: is_another
-                        .then(|| "the cluster was created anew under the same name".to_owned()),
-                });
-                let told = changes.clone();
-                let status = mailbox
-                    .ask(|reply| Event::ClusterSynced { cluster, was_known, changes: told, reply })
-                    .await?;
-                Ok((status, changes))
-            }
-            Err(report) => {
-                if self.known.is_some() {
-                    let alias = self.alias;
-                    mailbox.send(Event::ClusterFailed { alias, report: report.clone() });
-                }
-                Err(report)
-            }
-        }
-    }
-
-    async fn compare(
-        &self,
-        world: &Arc<World>,
-        mailbox: &Mailbox,
-    ) -> Result<(ClusterFacts, Vec<String>), Report> {
-        let credentials = self.credentials(mailbox).await?;
-        world.pace.wait().await;
-        let found = world.aws.describe_cluster(&self.reach, &credentials, &self.name).await;
-        let facts = found.map_err(|error| match error.kind {
-            Kind::ClusterNotFound => self.not_found(),
-            _ => error.report(self.describer()),
-        })?;
-        let changes = write_file(world, &self.alias, &facts).await?;
-        Ok((facts, changes))
-    }
-
-    fn describer(&self) -> &str {
-        self.described_by.as_deref().unwrap_or(&self.profile)
-    }
-
-    fn not_found(&self) -> Report {
-        let (name, region) = (printable(&self.name), printable(&self.region));
-        Report::new(
-            Code::ClusterNotFound,
-            format!(
-                "there is no cluster `{name}` in {region} that profile `{}` can see",
-                self.describer()
-            ),
-            format!(
-                "check the region: `aws eks list-clusters --region {region} --profile {}`",
-                self.describer()
-            ),
-        )
-    }
-
-    async fn credentials(&self, mailbox: &Mailbox) -> Result<Credentials, Report> {
-        let profile = self.describer().to_owned();
-        // Registering a cluster is a use of its profile; looking after it is not.
-        let is_use = self.known.is_none();
-        let ask = Ask { is_use, ..Ask::new(&profile, Patience::Some) };
-        mailbox.ask(|reply| Event::Credentials { ask, reply }).await
-    }
-
-    /// Runs for `eksd cluster sync`: a failure is a row, not an end.
-    pub(super) async fn row(self, world: &Arc<World>, mailbox: &Mailbox) -> SyncedCluster {
-        let alias = self.alias.clone();
-        match self.run(world, mailbox).await {
-            Ok((_, changes)) => SyncedCluster { alias, changes, report: None },
-            Err(report) => SyncedCluster { alias, changes: Vec::new(), report: Some(report) },
-        }
-    }
-}
-
-/// Makes a cluster's file say what it must, and returns what was changed.
-async fn write_file(
-    world: &Arc<World>,
-    alias: &str,
-    facts: &ClusterFacts,
-) -> Result<Vec<String>, Report> {
-    let (Some(server), Some(certificate_authority), true) =
-        (facts.endpoint.clone(), facts.certificate_authority.clone(), facts.is_usable())
-    else {
-        return Err(Report::new(
-            Code::ClusterNotReady,
-            format!(
-                "cluster `{}` is {} and has no address to connect to",
-                facts.name, facts.status
-            ),
-            "wait until it is ACTIVE, then run the command again",
-        ));
-    };
-    let path = world.kubeconfig_path(alias);
-    let command = world.command.clone();
-    let wanted = Wanted { alias: alias.to_owned(), server, certificate_authority, command };
-    let locks = Locks::new(&world.paths.file_locks_dir);
-    blocking(move || kubeconfigs::put_right(&path, &wanted, &locks))
-        .await
-        .map_err(|trouble| trouble.report)?
 }
 
 impl Agent {
@@ -277,57 +131,12 @@ impl Agent {
         }
     }
 
-    fn check_every(&self) -> Duration {
-        self.world.settings.check_clusters_every.max(SHORTEST_CHECK)
-    }
-
-    fn is_used(&self, profile: &str, now: Timestamp) -> bool {
-        let last = self.memory.last_used_at.get(profile);
-        let until = last.and_then(|at| at.checked_add(self.policy.keep_warm).ok());
-        until.is_some_and(|until| now < until)
-    }
-
-    /// Starts the comparisons that are due and returns when the next one is. Only clusters whose
-    /// profile is in use are compared on the timer.
-    pub(super) fn clusters_due(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let every = self.check_every();
-        let mut next: Option<Timestamp> = None;
-        let mut due = Vec::new();
-        for cluster in self.clusters.all() {
-            let view = self.view(cluster.describer());
-            let can_ask = match view.phase {
-                Phase::Static => true,
-                _ => view.credentials_expire_at.is_some_and(|at| now < at),
-            };
-            if !can_ask || !self.is_used(&cluster.profile, now) {
-                continue;
-            }
-            let planned = self.clusters.next_check.get(&cluster.alias).copied();
-            let at = planned.or_else(|| cluster.checked_at?.checked_add(every).ok());
-            match at {
-                Some(at) if now < at => next = Some(next.map_or(at, |earlier| earlier.min(at))),
-                _ => due.push(self.errand(cluster)),
-            }
-        }
-        for errand in due {
-            let again = now.checked_add(RETRY).unwrap_or(Timestamp::MAX);
-            self.clusters.next_check.insert(errand.alias.clone(), again);
-            next = Some(next.map_or(again, |earlier| earlier.min(again)));
-            let (world, mailbox) = (self.world.clone(), self.mailbox.clone());
-            self.workers.spawn(async move {
-                // The failure is in the agent's books already.
-                let _reported = errand.run(&world, &mailbox).await;
-            });
-        }
-        next
-    }
-
     pub(super) fn cluster_synced(
         &mut self,
         cluster: Cluster,
         was_known: bool,
         changes: &[String],
-        reply: super::event::Reply<ClusterStatus>,
+        reply: Reply<ClusterStatus>,
     ) {
         if was_known && let Err(report) = self.clusters.get(&cluster.alias) {
             // Forgotten meanwhile: its file must not come back.
@@ -362,7 +171,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn cluster_remove(&mut self, alias: &str, reply: super::event::Reply<Empty>) {
+    pub(super) fn cluster_remove(&mut self, alias: &str, reply: Reply<Empty>) {
         if let Err(report) = self.clusters.get(alias) {
             let _hung_up = reply.send(Err(report));
             return;

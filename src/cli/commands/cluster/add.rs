@@ -1,0 +1,36 @@
+//! `eksd cluster add`.
+
+use crate::{
+    cli::{
+        args::ClusterAddArgs,
+        door::{self, ANSWER_LIMIT, Call, Wish},
+        exit::Done,
+        output,
+    },
+    ipc::wire::{ClusterAddParams, ClusterStatus, Request},
+    model::text::{printable, printable_sentence},
+};
+
+/// Registers a cluster.
+pub(super) fn add(call: &Call, args: ClusterAddArgs) -> Done {
+    let name = args.name.or(args.name_flag).unwrap_or_default();
+    let profile = args.profile.or_else(|| call.env.profile().map(str::to_owned));
+    let profile = profile.unwrap_or_else(|| "default".to_owned());
+    let params = ClusterAddParams {
+        name,
+        region: args.region,
+        profile,
+        described_by: args.described_by,
+        role_arn: args.role_arn,
+        proxy_url: args.proxy_url,
+        alias: args.alias,
+    };
+    let request = Request::ClusterAdd(params);
+    let cluster: ClusterStatus = door::ask(call, Wish::Started, &request, ANSWER_LIMIT)?;
+    let alias = printable(&cluster.cluster);
+    output::talk(format!(
+        "`{alias}` is registered: {}\nuse it in this shell: eksd use {alias}",
+        printable_sentence(&cluster.kubeconfig)
+    ));
+    Ok(0)
+}
