@@ -42,8 +42,13 @@ impl Meant {
         };
         let folder = world.paths.overlay_dir();
         let make = move || overlays::make(&folder, owner, &text);
-        let file = blocking(make).await.map_err(|trouble| trouble.report)??;
-        files.insert(0, file.ok_or_else(unseen)?);
+        let file = blocking(make).await.map_err(|trouble| trouble.report)??.ok_or_else(unseen)?;
+        if 1 < files.len() {
+            // The clients for Python (`kube_config.py`, `KubeConfigMerger`) and Java take the current
+            // context of the last file (fabric8io/kubernetes-client#6787); client-go reads a file once.
+            files.push(file.clone());
+        }
+        files.insert(0, file);
         let list = std::env::join_paths(&files).map_err(|error| {
             let what = "these clusters' files cannot stand together in `KUBECONFIG`";
             Report::new(Code::UnsafePath, what, "use a home folder without `:` in its path")

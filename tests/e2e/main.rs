@@ -21,6 +21,7 @@ mod intruders;
 #[cfg(target_os = "linux")]
 mod keyrings;
 mod kills;
+mod kube_clients;
 mod long_run;
 mod main_job;
 mod mfa;
