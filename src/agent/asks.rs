@@ -79,7 +79,10 @@ impl Agent {
             Answer::Ready(credentials) => answer(Ok(credentials)),
             Answer::Wait if patience == Patience::None => answer(self.best(&wanted)),
             Answer::No(report) if !self.may_yet_be(&wanted, patience) => answer(Err(report)),
-            Answer::Wait | Answer::No(_) => self.parked.push(Parked { wanted, patience, answer }),
+            Answer::Wait | Answer::No(_) => {
+                self.is_news = true;
+                self.parked.push(Parked { wanted, patience, answer });
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod files;
 mod lengths;
 mod logins;
 mod mfa;
+mod quiet;
 mod races;
 mod renewal;
 mod roles;
