@@ -144,7 +144,8 @@ pub fn overlay(clusters: &[InCluster]) -> Option<String> {
     }
     let mut text = "apiVersion: v1\nkind: Config\n".to_owned();
     // Neither an alias nor a label holds anything that a quoted word could not.
-    let _ = writeln!(text, "current-context: \"{}\"\ncontexts:", first.alias);
+    let list = if clusters.iter().any(|it| it.namespace.is_some()) { "" } else { " []" };
+    let _ = writeln!(text, "current-context: \"{}\"\ncontexts:{list}", first.alias);
     for InCluster { alias, namespace } in clusters {
         if let Some(namespace) = namespace {
             let _ = writeln!(
@@ -272,6 +273,6 @@ mod tests {
         let two = clusters("a+prod").unwrap();
         let tree: serde_yaml_ng::Value = serde_yaml_ng::from_str(&two).unwrap();
         assert_eq!(tree["current-context"], "a");
-        assert!(tree["contexts"].is_null());
+        assert_eq!(tree["contexts"].as_sequence().map(Vec::len), Some(0));
     }
 }
