@@ -12,7 +12,7 @@ use std::{
 
 use notify_rust::{Hint, Notification, NotificationHandle, Timeout, Urgency};
 
-use crate::model::{notice::Notice, session::SessionKey};
+use crate::model::notice::{Notice, Subject};
 
 /// Notices that wait while the service is slow; more are not worth showing.
 const QUEUE: usize = 16;
@@ -59,10 +59,10 @@ impl Notifier for Desktop {
 }
 
 fn show_all(notices: &Receiver<Notice>) {
-    let mut shown: BTreeMap<SessionKey, NotificationHandle> = BTreeMap::new();
+    let mut shown: BTreeMap<Subject, NotificationHandle> = BTreeMap::new();
     for notice in notices {
         match notice {
-            Notice::Show { key, title, body, is_urgent } => {
+            Notice::Show { about, title, body, is_urgent } => {
                 let mut bubble = Notification::new();
                 bubble
                     .appname("eksd")
@@ -72,18 +72,18 @@ fn show_all(notices: &Receiver<Notice>) {
                     .hint(Hint::Category("network".to_owned()))
                     .urgency(if is_urgent { Urgency::Critical } else { Urgency::Normal })
                     .timeout(if is_urgent { Timeout::Never } else { Timeout::Default });
-                if let Some(earlier) = shown.get(&key) {
+                if let Some(earlier) = shown.get(&about) {
                     bubble.id(earlier.id());
                 }
                 match bubble.show() {
                     Ok(handle) => {
-                        shown.insert(key, handle);
+                        shown.insert(about, handle);
                     }
                     Err(error) => tracing::debug!(%error, "no notification service"),
                 }
             }
-            Notice::Withdraw { key } => {
-                if let Some(handle) = shown.remove(&key) {
+            Notice::Withdraw { about } => {
+                if let Some(handle) = shown.remove(&about) {
                     handle.close();
                 }
             }

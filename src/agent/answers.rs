@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::owner::{Agent, Held};
 use crate::{
     ipc::wire::{
-        AgentStatus, ClusterStatus, Confidence, KeyStore, Phase, ProfileStatus, RootStatus,
-        StatusAnswer, StatusParams, WireCredentials,
+        AgentStatus, ClusterStatus, Confidence, DriftStatus, KeyStore, Phase, ProfileStatus,
+        RootStatus, StatusAnswer, StatusParams, WireCredentials,
     },
     model::{
         Chain, ChainError, Credentials, Source,
@@ -185,6 +185,19 @@ impl Agent {
 
     pub(super) fn cluster_status(&self, cluster: &Cluster) -> ClusterStatus {
         let view = self.view(&cluster.profile);
+        let file = self.file_of(&cluster.alias);
+        let access = cluster.facts.access.as_ref();
+        let drifts = cluster.drifts.all().map(|drift| {
+            let told = drift.told(cluster, &file);
+            DriftStatus {
+                kind: drift.kind.as_str().to_owned(),
+                since: rfc3339(drift.since),
+                what: told.what,
+                fix: told.fix,
+                is_news: drift.kind.is_news(),
+            }
+        });
+        let drifts = drifts.collect();
         ClusterStatus {
             cluster: cluster.alias.clone(),
             arn: cluster.facts.arn.clone(),
@@ -199,7 +212,14 @@ impl Agent {
             confidence: view.end.confidence.into(),
             kubeconfig: self.world.kubeconfig_path(&cluster.alias).display().to_string(),
             checked_at: cluster.checked_at.map(rfc3339),
-            drift: cluster.drift.clone(),
+            drift: cluster.drift_in_words(&file),
+            drifts,
+            status: Some(cluster.facts.status.clone()).filter(|status| !status.is_empty()),
+            created_at: cluster.facts.created_at.map(rfc3339),
+            id: cluster.facts.id.clone(),
+            endpoint_access: access.map(|access| access.as_str().to_owned()),
+            public_cidrs: access.map(|access| access.limits().to_vec()).unwrap_or_default(),
+            proxy_url: cluster.proxy_url.clone(),
         }
     }
 }

@@ -237,6 +237,12 @@ impl Agent {
         let (chain, region, cluster_id) = match self.token_subject(params) {
             Ok(subject) => subject,
             Err(report) => {
+                if report.code == Code::ClusterNotFound
+                    && let Some(alias) = &params.cluster
+                {
+                    // It may have been made anew since.
+                    self.suspect_cluster(alias);
+                }
                 let _hung_up = reply.send(Err(report));
                 return;
             }
@@ -254,6 +260,7 @@ impl Agent {
     fn token_subject(&self, params: &TokenParams) -> Result<(Chain, String, String), Report> {
         if let Some(alias) = &params.cluster {
             let cluster = self.clusters.get(alias)?;
+            self.check_not_gone(cluster)?;
             let chain = self.chain_with_role(
                 &cluster.profile,
                 cluster.role_arn.as_deref(),

@@ -5,22 +5,26 @@ use std::{path::PathBuf, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    clusters::Errand, ensure::Ends, person::Identified, shared::Shared, uses::Meant,
+    clusters::{Errand, Synced},
+    ensure::Ends,
+    person::Identified,
+    shared::Shared,
+    uses::Meant,
     watcher::Change,
 };
 use crate::{
     ipc::wire::{
-        ClusterAddParams, ClusterStatus, Empty, Explanation, LoginAsk, LoginConsole, LoginDone,
-        LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, StatusAnswer, StatusParams,
-        TokenParams, UseParams,
+        ClusterAddParams, ClusterRenameParams, Empty, Explanation, LoginAsk, LoginConsole,
+        LoginDone, LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, StatusAnswer,
+        StatusParams, TokenParams, UseParams,
     },
     model::{
         AwsFiles, ConsoleToken, Credentials, Reach, Secret, SsoToken,
-        cluster::Cluster,
+        cluster::{Cluster, Found},
         session::{SessionKey, Trouble},
     },
     report::Report,
-    store::keyring::Answer,
+    store::{keyring::Answer, kubeconfigs::Written},
 };
 
 /// Where an answer goes. That nobody listens any more is no error: the asker hung up.
@@ -213,16 +217,23 @@ pub(super) enum Event {
     ClusterAdd { params: ClusterAddParams, reply: Reply<Errand> },
     /// Somebody wants clusters compared with AWS now.
     ClusterErrands { alias: Option<String>, reply: Reply<Vec<Errand>> },
-    /// A cluster was compared with AWS and its file is right.
-    ClusterSynced {
+    /// AWS was asked about a cluster.
+    ClusterFound {
+        /// As it was registered when AWS was asked, or is to be.
         cluster: Box<Cluster>,
-        /// Whether it was registered when the comparison began.
-        was_known: bool,
-        changes: Vec<String>,
-        reply: Reply<ClusterStatus>,
+        /// Whether it is to be.
+        is_new: bool,
+        found: Found,
+        reply: Reply<Synced>,
     },
     /// A cluster could not be compared.
     ClusterFailed { alias: String, report: Report },
+    /// A cluster's file was written, or could not be.
+    ClusterWritten { alias: String, result: Result<Written, Report> },
+    /// Somebody looked at the clusters' files: those that say something else than they must.
+    ClustersLooked { different: Vec<String> },
+    /// Somebody gives a cluster another alias.
+    ClusterRename { params: ClusterRenameParams, reply: Reply<Empty> },
     /// Somebody forgets a cluster.
     ClusterRemove { alias: String, reply: Reply<Empty> },
     /// A file could not be written, or could again.

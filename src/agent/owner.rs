@@ -140,6 +140,8 @@ impl Agent {
             ..Policy::default()
         };
         let scribe = Scribe::new(&world, &mailbox);
+        let mut said = Said::default();
+        said.begin_with(clusters.all());
         Self {
             policy,
             known: Known::default(),
@@ -165,7 +167,7 @@ impl Agent {
             last_prompts: Vec::new(),
             flights: BTreeMap::new(),
             last_flight: 0,
-            said: Said::default(),
+            said,
             is_news: true,
             next_check: None,
             files_say: BTreeMap::new(),
@@ -295,10 +297,13 @@ impl Agent {
             Event::ClusterErrands { alias, reply } => {
                 let _hung_up = reply.send(self.cluster_errands(alias.as_deref()));
             }
-            Event::ClusterSynced { cluster, was_known, changes, reply } => {
-                self.cluster_synced(*cluster, was_known, &changes, reply);
+            Event::ClusterFound { cluster, is_new, found, reply } => {
+                self.cluster_found(*cluster, is_new, &found, reply);
             }
-            Event::ClusterFailed { alias, report } => self.cluster_failed(&alias, report),
+            Event::ClusterFailed { alias, report } => Self::cluster_failed(&alias, &report),
+            Event::ClusterWritten { alias, result } => self.cluster_written(&alias, result),
+            Event::ClustersLooked { different } => self.clusters_looked(different),
+            Event::ClusterRename { params, reply } => self.cluster_rename(params, reply),
             Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
             Event::Written { what, report } => {
                 match report {
@@ -334,8 +339,7 @@ impl Agent {
         }
         // All clusters are gone through, and a kubectl waits for its token meanwhile: not for nothing.
         if self.is_news {
-            self.next_check = self.clusters_due(now);
-            self.write_prompts();
+            self.settle_clusters(now);
         }
         let wakes = [notice::wake_at(&roots, &self.policy.notice_before, now), self.next_check];
         for at in wakes.into_iter().flatten() {
@@ -345,6 +349,18 @@ impl Agent {
             self.changed.send_modify(|revision| *revision += 1);
         }
         plan.wake_at
+    }
+
+    /// Does what the present state of things asks for at each cluster.
+    fn settle_clusters(&mut self, now: Timestamp) {
+        self.forget_old_news();
+        let world = &self.world;
+        let file = |alias: &str| world.paths.shown(&world.kubeconfig_path(alias));
+        for notice in self.said.update_clusters(self.clusters.all(), file) {
+            self.world.notifier.send(notice);
+        }
+        self.next_check = self.clusters_due(now);
+        self.write_prompts();
     }
 
     /// Returns the sign-ins whose estimated end has come.
@@ -449,7 +465,9 @@ impl Agent {
         if let Some(section) = &self.world.ambient {
             add_ambient(&mut files, section);
         }
+        let leaves = self.leaves();
         self.known.update(files, unread, &self.world.settings);
+        self.follow_profiles(&leaves);
         self.follow_with_mirror();
         self.follow_console_logins();
         let wanted = self.known.specs();

@@ -46,13 +46,22 @@ pub(super) type PromptLine = (Whose, String);
 /// Who waits for a file to be written, and is told what came of it.
 pub(super) type Done = Box<dyn FnOnce(Result<(), Report>) + Send>;
 
+/// A cluster's file that goes.
+pub(super) enum Without {
+    /// Before the registry is written: the cluster is forgotten. Whatever happens in between, what is
+    /// registered has a file after the next start.
+    First(PathBuf),
+    /// After that: the cluster has another file now.
+    Then(PathBuf),
+}
+
 enum Chore {
     Prompt(Vec<PromptLine>),
     State(State),
-    /// The registry, after a cluster's file was removed if one is named.
+    /// The registry, and a file that goes with that.
     Clusters {
         all: Vec<Cluster>,
-        without: Option<PathBuf>,
+        without: Option<Without>,
         done: Done,
     },
 }
@@ -91,12 +100,11 @@ impl Scribe {
         self.send(Chore::State(state.clone()));
     }
 
-    /// Keeps the cluster registry. Where a cluster was forgotten, its file goes first: whatever
-    /// happens in between, what is registered has a file after the next start.
+    /// Keeps the cluster registry, and removes a file with that.
     pub(super) fn keep_clusters<'a>(
         &self,
         clusters: impl Iterator<Item = &'a Cluster>,
-        without: Option<PathBuf>,
+        without: Option<Without>,
         done: Done,
     ) {
         self.send(Chore::Clusters { all: clusters.cloned().collect(), without, done });
@@ -118,7 +126,7 @@ fn write_all(inbox: &mpsc::Receiver<Chore>, world: &World, mailbox: &Mailbox) {
             Chore::Prompt(lines) => ("prompt files", write_prompts(&prompts, &lines)),
             Chore::State(state) => ("state", state.save(&world.paths.state).map_err(Into::into)),
             Chore::Clusters { all, without, done } => {
-                let result = keep_clusters(&world.paths, &all, without.as_deref());
+                let result = keep_clusters(&world.paths, &all, without.as_ref());
                 done(result.clone());
                 ("clusters", result)
             }
@@ -130,12 +138,18 @@ fn write_all(inbox: &mpsc::Receiver<Chore>, world: &World, mailbox: &Mailbox) {
     }
 }
 
-fn keep_clusters(paths: &Paths, all: &[Cluster], without: Option<&Path>) -> Result<(), Report> {
-    if let Some(file) = without {
+fn keep_clusters(paths: &Paths, all: &[Cluster], without: Option<&Without>) -> Result<(), Report> {
+    let remove = |file: &Path| {
         debug_assert!(file.starts_with(&paths.kubeconfig_dir));
-        atomic::remove(file)?;
+        atomic::remove(file)
+    };
+    if let Some(Without::First(file)) = without {
+        remove(file)?;
     }
     clusters::save(&paths.clusters, all)?;
+    if let Some(Without::Then(file)) = without {
+        remove(file)?;
+    }
     Ok(())
 }
 

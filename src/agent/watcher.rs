@@ -168,7 +168,7 @@ pub(super) fn follow(agent: &mut Agent, change: Change) {
             let keys = agent.known.shared();
             read_caches(agent, &keys);
         }
-        Change::Kubeconfigs => agent.restore_kubeconfigs(),
+        Change::Kubeconfigs => agent.look_at_kubeconfigs(),
         // A file that is replaced under its writer takes what comes later with it.
         Change::Mirror => agent.refresh_mirror(BEING_WRITTEN),
         Change::Runtime => {

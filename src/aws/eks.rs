@@ -21,7 +21,7 @@ use super::{
     eks_token::{is_cluster_id, push_encoded},
     sts::{for_sdk, secrets_of},
 };
-use crate::model::{ClusterFacts, Credentials, Reach};
+use crate::model::{ClusterFacts, Credentials, Reach, cluster::EndpointAccess};
 
 /// `maxResults` of `ListClusters` is 100 at most; nobody has more than ten thousand clusters.
 const MOST_PAGES: usize = 100;
@@ -44,6 +44,34 @@ struct WireCluster {
     id: Option<String>,
     platform_version: Option<String>,
     access_config: Option<WireAccess>,
+    resources_vpc_config: Option<WireVpc>,
+    outpost_config: Option<WireOutpost>,
+    connector_config: Option<WireConnector>,
+}
+
+/// `VpcConfigResponse` (EKS API).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireVpc {
+    #[serde(default)]
+    endpoint_public_access: bool,
+    #[serde(default)]
+    endpoint_private_access: bool,
+    #[serde(default)]
+    public_access_cidrs: Vec<String>,
+}
+
+/// `OutpostConfigResponse` (EKS API).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireOutpost {
+    etcd_instance_type: Option<String>,
+}
+
+/// `ConnectorConfigResponse` (EKS API): the cluster runs elsewhere.
+#[derive(Deserialize)]
+struct WireConnector {
+    provider: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -189,6 +217,9 @@ fn facts(call: &Call<'_>, name: &str, wire: WireCluster) -> Result<ClusterFacts,
     {
         return Err(call.nonsense("the cluster's certificate authority is not base64"));
     }
+    // A local cluster's tokens name its id (AWS CLI `customizations/eks/update_kubeconfig.py`,
+    // `get_user_entry`): one on an Outpost, unless its etcd has instances of its own.
+    let is_local = wire.outpost_config.is_some_and(|outpost| outpost.etcd_instance_type.is_none());
     Ok(ClusterFacts {
         name: wire.name,
         arn: wire.arn,
@@ -197,9 +228,17 @@ fn facts(call: &Call<'_>, name: &str, wire: WireCluster) -> Result<ClusterFacts,
         status: wire.status,
         version: wire.version,
         created_at: wire.created_at.and_then(instant),
-        id: wire.id.filter(|id| !id.is_empty()),
+        id: wire.id.filter(|id| is_local && is_cluster_id(id)),
         platform_version: wire.platform_version,
         authentication_mode: wire.access_config.and_then(|access| access.authentication_mode),
+        access: wire.resources_vpc_config.map(|vpc| EndpointAccess {
+            is_public: vpc.endpoint_public_access,
+            is_private: vpc.endpoint_private_access,
+            public_cidrs: vpc.public_access_cidrs,
+        }),
+        connector: wire
+            .connector_config
+            .map(|connector| connector.provider.unwrap_or_else(|| "another provider".to_owned())),
     })
 }
 

@@ -99,6 +99,8 @@ pub struct Canvas {
     pub width: usize,
     /// Whether colours are wanted.
     pub colour: bool,
+    /// Whether it is a terminal.
+    pub is_terminal: bool,
     /// Whether it is a terminal whose cursor can be moved.
     pub is_screen: bool,
 }
@@ -110,6 +112,7 @@ pub fn canvas(env: &Env) -> Canvas {
     Canvas {
         width: width(env, is_terminal),
         colour: is_terminal && !is_dumb && env.no_color.is_none(),
+        is_terminal,
         is_screen: is_terminal && !is_dumb,
     }
 }

@@ -3,6 +3,7 @@
 //! No line of the table is longer than the terminal is wide. What does not fit goes in this order:
 //! the end of the keys, the clock times, the ends of names, what to do.
 
+mod clusters;
 pub mod explain;
 mod table;
 mod time;
@@ -11,7 +12,10 @@ use std::collections::HashMap;
 
 use jiff::ZonedDateTime;
 
-pub use self::time::{span, until_in_words};
+pub use self::{
+    clusters::clusters,
+    time::{span, until_in_words},
+};
 use self::{
     table::{Row, Style},
     time::Until,

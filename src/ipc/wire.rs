@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     clusters::{
-        ClusterAddParams, ClusterName, ClusterStatus, ClusterSyncParams, SyncDone, SyncedCluster,
+        ClusterAddParams, ClusterName, ClusterRenameParams, ClusterStatus, ClusterSyncParams,
+        DriftStatus, SyncDone, SyncedCluster,
     },
     delivery::{
         EndpointOpen, EnsureAnswer, EnsureParams, Ensured, Mirror, NameParams, ProfileParams,
@@ -96,6 +97,9 @@ pub enum Request {
     /// Forgets a cluster and removes its kubeconfig file.
     #[serde(rename = "clusters.remove")]
     ClusterRemove(ClusterName),
+    /// Gives a cluster another alias; its kubeconfig file moves.
+    #[serde(rename = "clusters.rename")]
+    ClusterRename(ClusterRenameParams),
     /// Compares the kubeconfig files with AWS now.
     #[serde(rename = "clusters.sync")]
     ClusterSync(ClusterSyncParams),

@@ -1,16 +1,29 @@
 //! A cluster's kubeconfig file: what eksd owns in it, and what the person does.
 //!
 //! eksd owns the cluster's server and CA, the user's exec stanza and the names that tie them
-//! together. The person owns everything else: the context's namespace, further contexts,
-//! `proxy-url`, preferences, extensions. Owned parts are put back when edited, the rest survives.
+//! together; `proxy-url` too, where the registration names one. The person owns everything else: the
+//! context's namespace, further contexts, another `proxy-url`, `tls-server-name` (it picks the name
+//! that is checked, and the CA stays the cluster's own), preferences, extensions. Owned parts are put
+//! back when edited, the rest survives. Comments survive as long as nothing has to be put right.
 //!
 //! Format: Kubernetes `client-go/tools/clientcmd/api/v1/types.go` and
 //! `client-go/pkg/apis/clientauthentication`.
 
 use serde_yaml_ng::{Mapping, Value};
 
+/// Aliases that a file may have. Nested, they make a text grow in memory by powers ("billion laughs",
+/// CVE-2019-11253); no tool writes any into a kubeconfig, and so few cannot do harm.
+const MOST_ALIASES: usize = 8;
+
+/// Brackets that may be open at once. The parser's work grows with their square.
+const MOST_OPEN: usize = 100;
+
+/// The lists whose entries have names.
+const LISTS: [(&str, &str); 3] =
+    [("clusters", "cluster"), ("users", "user"), ("contexts", "context")];
+
 /// What the file must say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Name of the cluster, user and context.
     pub alias: String,
@@ -20,6 +33,59 @@ pub struct Wanted {
     pub certificate_authority: String,
     /// Absolute path of `eksd`: programs with a window have no useful PATH.
     pub command: String,
+    /// The proxy that the registration names; where it names none, the person may.
+    pub proxy_url: Option<String>,
+    /// The one that it named before: that is not the person's.
+    pub former_proxy_url: Option<String>,
+}
+
+/// A part of eksd's that was put right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Put {
+    /// All of it: there was no file, or no kubeconfig in it.
+    Whole,
+    /// The cluster's server.
+    Server,
+    /// The cluster's CA.
+    Authority,
+    /// Settings that go round the CA.
+    Bypass,
+    /// The cluster's proxy.
+    Proxy,
+    /// The exec stanza: only that eksd is somewhere else now.
+    EksdMoved,
+    /// The exec stanza.
+    Plugin,
+    /// Other ways to log in.
+    OtherLogin,
+    /// The context's cluster and user.
+    Context,
+    /// The current context.
+    CurrentContext,
+    /// Further entries of the same name: client-go refuses the whole file for them.
+    Duplicate,
+    /// `apiVersion` and `kind`.
+    Kind,
+}
+
+impl Put {
+    /// Returns it in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Whole => "the whole file",
+            Self::Server => "the server address",
+            Self::Authority => "the CA",
+            Self::Bypass => "the check of the CA",
+            Self::Proxy => "the proxy",
+            Self::EksdMoved => "the path of eksd",
+            Self::Plugin => "the credential plugin",
+            Self::OtherLogin => "the only way to log in",
+            Self::Context => "the context",
+            Self::CurrentContext => "the current context",
+            Self::Duplicate => "names that stood there twice",
+            Self::Kind => "the kind of the file",
+        }
+    }
 }
 
 /// What became of a file.
@@ -27,8 +93,8 @@ pub struct Wanted {
 pub struct Edit {
     /// The new text; `None` where the file says what it must already.
     pub text: Option<String>,
-    /// What was changed, in words, for people.
-    pub changes: Vec<String>,
+    /// What was put right, each once.
+    pub puts: Vec<Put>,
     /// Whether the old text was not a kubeconfig, so that it must be kept aside.
     pub was_nonsense: bool,
     /// Whether something that eksd wrote is missing altogether: the text may be half of one.
@@ -37,43 +103,90 @@ pub struct Edit {
 
 /// Returns what to do to a file that now holds `existing` (`None`: there is none).
 pub fn edit(existing: Option<&str>, wanted: &Wanted) -> Edit {
+    let existing = existing.filter(|text| !text.trim().is_empty());
     let (mut tree, was_nonsense) = match existing.map(parse) {
         None => (Mapping::new(), false),
         Some(Some(tree)) => (tree, false),
         Some(None) => (Mapping::new(), true),
     };
     let before = tree.clone();
-    let mut changes = Vec::new();
-    if existing.is_none() {
-        changes.push("the file was written".to_owned());
-    } else if was_nonsense {
-        changes.push("the file held no kubeconfig and was written anew".to_owned());
-    }
     let is_new = existing.is_none() || was_nonsense;
     let is_suspect = existing.is_some() && !has_parts(&tree, &wanted.alias);
-    let mut note = |what: &str| {
-        if !is_new {
-            changes.push(what.to_owned());
+    let mut puts = Vec::new();
+    let mut note = |put: Put| {
+        if !puts.contains(&put) {
+            puts.push(put);
         }
     };
-    set_plain(&mut tree, "apiVersion", "v1");
-    set_plain(&mut tree, "kind", "Config");
+    for (key, value) in [("apiVersion", "v1"), ("kind", "Config")] {
+        if tree.get(key).and_then(Value::as_str) != Some(value) {
+            tree.insert(key.into(), value.into());
+            note(Put::Kind);
+        }
+    }
+    for (list, _) in LISTS {
+        if drop_doubles(&mut tree, list, &wanted.alias) {
+            note(Put::Duplicate);
+        }
+    }
     own_cluster(&mut tree, wanted, &mut note);
     own_user(&mut tree, wanted, &mut note);
     own_context(&mut tree, wanted, &mut note);
 
-    if tree == before && !is_new {
-        return Edit { text: None, changes: Vec::new(), was_nonsense: false, is_suspect };
+    if is_new {
+        puts = vec![Put::Whole];
+    } else if tree == before {
+        return Edit { text: None, puts: Vec::new(), was_nonsense: false, is_suspect };
     }
-    if changes.is_empty() {
-        changes.push("the file was completed".to_owned());
+    Edit { text: Some(text_of(tree)), puts, was_nonsense, is_suspect }
+}
+
+/// A name that a further entry of the person's has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameTaken;
+
+/// Returns the file under another alias, with everything that is the person's: what is called `old`
+/// is called `new`. `None`: it is no kubeconfig.
+///
+/// # Errors
+/// The file has something called `new`.
+pub fn renamed(text: &str, old: &str, new: &str) -> Result<Option<String>, NameTaken> {
+    let Some(mut tree) = parse(text) else { return Ok(None) };
+    let rename = |value: &mut Value| {
+        if value.as_str() == Some(old) {
+            *value = new.into();
+        }
+    };
+    for (list, inner) in LISTS {
+        let items = tree.get_mut(list).and_then(Value::as_sequence_mut).into_iter().flatten();
+        for item in items {
+            if item.get("name").and_then(Value::as_str) == Some(new) {
+                return Err(NameTaken);
+            }
+            let Value::Mapping(item) = item else { continue };
+            item.get_mut("name").into_iter().for_each(rename);
+            if let Some(Value::Mapping(inner)) = item.get_mut(inner)
+                && list == "contexts"
+            {
+                for key in ["cluster", "user"] {
+                    inner.get_mut(key).into_iter().for_each(rename);
+                }
+            }
+        }
     }
+    tree.get_mut("current-context").into_iter().for_each(rename);
+    Ok(Some(text_of(tree)))
+}
+
+fn text_of(tree: Mapping) -> String {
     // A tree of maps, lists and texts always has a YAML form.
-    let text = serde_yaml_ng::to_string(&Value::Mapping(tree)).unwrap_or_default();
-    Edit { text: Some(text), changes, was_nonsense, is_suspect }
+    serde_yaml_ng::to_string(&Value::Mapping(tree)).unwrap_or_default()
 }
 
 fn parse(text: &str) -> Option<Mapping> {
+    if MOST_ALIASES < aliases(text) || MOST_OPEN < open_brackets(text) {
+        return None;
+    }
     match serde_yaml_ng::from_str(text).ok()? {
         Value::Mapping(tree) => Some(tree),
         _ => None,
@@ -84,31 +197,63 @@ fn parse(text: &str) -> Option<Mapping> {
 fn has_parts(tree: &Mapping, alias: &str) -> bool {
     let has = |list: &str| {
         let items = tree.get(list).and_then(Value::as_sequence);
-        items.is_some_and(|items| {
-            items.iter().any(|item| item.get("name").and_then(Value::as_str) == Some(alias))
-        })
+        items.is_some_and(|items| items.iter().any(|item| is_named(item, alias)))
     };
-    ["clusters", "users", "contexts"].into_iter().all(has) && tree.contains_key("current-context")
+    LISTS.into_iter().all(|(list, _)| has(list)) && tree.contains_key("current-context")
 }
 
-fn set_plain(map: &mut Mapping, key: &str, value: &str) {
-    if map.get(key).and_then(Value::as_str) != Some(value) {
-        map.insert(key.into(), value.into());
+/// Counts what may be a YAML alias (YAML 1.2.2, 7.1): `*` and a letter where a node may begin. Counts
+/// too many where a text holds some.
+fn aliases(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let may_begin = |at: usize| {
+        let before = at.checked_sub(1).map_or(b'\n', |at| bytes[at]);
+        let after = bytes.get(at + 1).copied().unwrap_or(b' ');
+        (before.is_ascii_whitespace() || b"[{,:-?".contains(&before))
+            && !after.is_ascii_whitespace()
+    };
+    (0..bytes.len()).filter(|at| bytes[*at] == b'*' && may_begin(*at)).count()
+}
+
+/// Returns how many brackets are open at once at most. Those within texts count, too.
+fn open_brackets(text: &str) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
     }
+    most
+}
+
+fn is_named(item: &Value, name: &str) -> bool {
+    // One with a tag is no map, though it can be asked like one.
+    matches!(item, Value::Mapping(_)) && item.get("name").and_then(Value::as_str) == Some(name)
+}
+
+/// Drops all entries of a name but the first: `client-go/tools/clientcmd/api/v1/conversion.go` takes
+/// no name twice.
+fn drop_doubles(tree: &mut Mapping, list: &str, name: &str) -> bool {
+    let Some(items) = tree.get_mut(list).and_then(Value::as_sequence_mut) else { return false };
+    let before = items.len();
+    let mut is_first = true;
+    items.retain(|item| !is_named(item, name) || std::mem::take(&mut is_first));
+    items.len() != before
 }
 
 /// Returns the map under `inner` of the entry named `name` in the list `list`, made where missing.
-/// Only the first entry of a name counts, as for kubectl.
 fn entry<'a>(tree: &'a mut Mapping, list: &str, name: &str, inner: &str) -> &'a mut Mapping {
     let items = force(tree, list, || Value::Sequence(Vec::new()), Value::as_sequence_mut);
-    let is_named = |item: &Value| item.get("name").and_then(Value::as_str) == Some(name);
-    let index = items.iter().position(is_named).unwrap_or_else(|| {
+    let index = items.iter().position(|item| is_named(item, name)).unwrap_or_else(|| {
         let mut item = Mapping::new();
         item.insert("name".into(), name.into());
         items.push(Value::Mapping(item));
         items.len() - 1
     });
-    let Value::Mapping(item) = &mut items[index] else { unreachable!("only maps have a name") };
+    let Value::Mapping(item) = &mut items[index] else { unreachable!("only maps are found") };
     force(item, inner, || Value::Mapping(Mapping::new()), Value::as_mapping_mut)
 }
 
@@ -127,43 +272,66 @@ fn force<'a, T: ?Sized>(
     read(slot).expect("`make` makes the kind that `read` reads")
 }
 
-fn own_cluster(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(&str)) {
+fn own_cluster(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(Put)) {
     let cluster = entry(tree, "clusters", &wanted.alias, "cluster");
-    for (key, value, what) in [
-        ("server", &wanted.server, "the server address was put right"),
-        ("certificate-authority-data", &wanted.certificate_authority, "the CA was put right"),
+    for (key, value, put) in [
+        ("server", Some(&wanted.server), Put::Server),
+        ("certificate-authority-data", Some(&wanted.certificate_authority), Put::Authority),
+        ("proxy-url", wanted.proxy_url.as_ref(), Put::Proxy),
     ] {
-        if cluster.get(key).and_then(Value::as_str) != Some(value) {
+        if let Some(value) = value
+            && cluster.get(key).and_then(Value::as_str) != Some(value)
+        {
             cluster.insert(key.into(), value.clone().into());
-            note(what);
+            note(put);
         }
+    }
+    let proxy = cluster.get("proxy-url").and_then(Value::as_str);
+    if wanted.proxy_url.is_none() && proxy.is_some() && proxy == wanted.former_proxy_url.as_deref()
+    {
+        cluster.remove("proxy-url");
+        note(Put::Proxy);
     }
     for key in ["certificate-authority", "insecure-skip-tls-verify"] {
         if cluster.remove(key).is_some() {
-            note("a setting that goes round the CA was removed");
+            note(Put::Bypass);
         }
     }
 }
 
-fn own_user(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(&str)) {
+fn own_user(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(Put)) {
     let user = entry(tree, "users", &wanted.alias, "user");
-    let exec = exec_stanza(wanted);
+    let exec = exec_stanza(wanted, &wanted.command);
     if user.get("exec") != Some(&exec) {
+        let command = user.get("exec").and_then(|exec| exec.get("command")).and_then(Value::as_str);
+        let is_moved = command.is_some_and(|command| {
+            command.rsplit('/').next() == wanted.command.rsplit('/').next()
+                && user.get("exec") == Some(&exec_stanza(wanted, command))
+        });
         user.insert("exec".into(), exec);
-        note("the credential plugin was put right");
+        note(if is_moved { Put::EksdMoved } else { Put::Plugin });
     }
-    for key in ["token", "tokenFile", "client-certificate-data", "client-key-data", "auth-provider"]
-    {
+    for key in [
+        "token",
+        "tokenFile",
+        "client-certificate",
+        "client-certificate-data",
+        "client-key",
+        "client-key-data",
+        "username",
+        "password",
+        "auth-provider",
+    ] {
         if user.remove(key).is_some() {
-            note("another way to log in was removed");
+            note(Put::OtherLogin);
         }
     }
 }
 
-fn exec_stanza(wanted: &Wanted) -> Value {
+fn exec_stanza(wanted: &Wanted, command: &str) -> Value {
     let mut exec = Mapping::new();
     exec.insert("apiVersion".into(), "client.authentication.k8s.io/v1".into());
-    exec.insert("command".into(), wanted.command.clone().into());
+    exec.insert("command".into(), command.into());
     let args = ["token", "--cluster", &wanted.alias].map(Value::from);
     exec.insert("args".into(), Value::Sequence(args.to_vec()));
     exec.insert("interactiveMode".into(), "Never".into());
@@ -173,12 +341,12 @@ fn exec_stanza(wanted: &Wanted) -> Value {
     Value::Mapping(exec)
 }
 
-fn own_context(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(&str)) {
+fn own_context(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(Put)) {
     let context = entry(tree, "contexts", &wanted.alias, "context");
     for key in ["cluster", "user"] {
         if context.get(key).and_then(Value::as_str) != Some(&wanted.alias) {
             context.insert(key.into(), wanted.alias.clone().into());
-            note("the context was put right");
+            note(Put::Context);
         }
     }
     let names: Vec<String> = tree
@@ -191,127 +359,9 @@ fn own_context(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(&str))
     let current = tree.get("current-context").and_then(Value::as_str);
     if !current.is_some_and(|current| names.iter().any(|name| name == current)) {
         tree.insert("current-context".into(), wanted.alias.clone().into());
-        note("the current context was put right");
+        note(Put::CurrentContext);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wanted() -> Wanted {
-        Wanted {
-            alias: "demo".into(),
-            server: "https://demo.example".into(),
-            certificate_authority: "Q0E=".into(),
-            command: "/usr/bin/eksd".into(),
-        }
-    }
-
-    fn fresh() -> String {
-        edit(None, &wanted()).text.unwrap()
-    }
-
-    #[test]
-    fn a_new_file() {
-        assert_eq!(
-            fresh(),
-            "\
-apiVersion: v1
-kind: Config
-clusters:
-- name: demo
-  cluster:
-    server: https://demo.example
-    certificate-authority-data: Q0E=
-users:
-- name: demo
-  user:
-    exec:
-      apiVersion: client.authentication.k8s.io/v1
-      command: /usr/bin/eksd
-      args:
-      - token
-      - --cluster
-      - demo
-      interactiveMode: Never
-      provideClusterInfo: false
-      installHint: eksd makes the tokens for this cluster; install it, or run `eksd agent start` to see what is wrong
-contexts:
-- name: demo
-  context:
-    cluster: demo
-    user: demo
-current-context: demo
-"
-        );
-    }
-
-    #[test]
-    fn editing_twice_changes_nothing() {
-        assert_eq!(edit(Some(&fresh()), &wanted()).text, None);
-    }
-
-    #[test]
-    fn what_belongs_to_the_person_survives() {
-        let mine = fresh()
-            .replace("    user: demo\n", "    user: demo\n    namespace: team-a\n")
-            .replace("    server:", "    proxy-url: http://proxy:3128\n    server:")
-            + "preferences:\n  colors: true\n";
-        assert_eq!(edit(Some(&mine), &wanted()).text, None);
-        let moved = Wanted { server: "https://new.example".into(), ..wanted() };
-        let edit = edit(Some(&mine), &moved);
-        assert_eq!(edit.changes, ["the server address was put right"]);
-        let text = edit.text.unwrap();
-        for kept in ["namespace: team-a", "proxy-url: http://proxy:3128", "colors: true"] {
-            assert!(text.contains(kept), "{kept} in {text}");
-        }
-        assert!(text.contains("https://new.example") && !text.contains("https://demo.example"));
-    }
-
-    #[test]
-    fn what_belongs_to_eksd_is_put_back() {
-        let hijacked = fresh().replace("/usr/bin/eksd", "/tmp/evil");
-        let edit_made = edit(Some(&hijacked), &wanted());
-        assert_eq!(edit_made.changes, ["the credential plugin was put right"]);
-        assert_eq!(edit_made.text.as_deref(), Some(fresh().as_str()));
-
-        let open =
-            fresh().replace("    server:", "    insecure-skip-tls-verify: true\n    server:");
-        let edit_made = edit(Some(&open), &wanted());
-        assert_eq!(edit_made.changes, ["a setting that goes round the CA was removed"]);
-
-        let lost = fresh().replace("current-context: demo", "current-context: gone");
-        assert_eq!(edit(Some(&lost), &wanted()).text.as_deref(), Some(fresh().as_str()));
-    }
-
-    #[test]
-    fn a_context_of_the_person_may_be_the_current_one() {
-        let mine = fresh().replace(
-            "current-context: demo",
-            "- name: mine\n  context:\n    cluster: demo\n    user: demo\ncurrent-context: mine",
-        );
-        assert_eq!(edit(Some(&mine), &wanted()).text, None);
-    }
-
-    #[test]
-    fn nonsense_is_replaced_and_said_so() {
-        for nonsense in ["", "- a\n- b\n", "{{{{", "clusters: 7\nusers: x\ncontexts: [1, [2]]\n"] {
-            let edit = edit(Some(nonsense), &wanted());
-            let tree = parse(&edit.text.unwrap()).unwrap();
-            assert!(tree.contains_key("current-context"), "{nonsense}");
-            assert!(!edit.changes.is_empty());
-        }
-        assert!(edit(Some("{{{{"), &wanted()).was_nonsense);
-    }
-
-    proptest::proptest! {
-        /// Whatever text stood there, the result is a fixed point.
-        #[test]
-        fn edits_settle(text in "[a-z:{}\\[\\]\\-\\n #&*!']{0,80}") {
-            let first = edit(Some(&text), &wanted());
-            let text = first.text.unwrap_or(text);
-            proptest::prop_assert_eq!(edit(Some(&text), &wanted()).text, None);
-        }
-    }
-}
+mod tests;

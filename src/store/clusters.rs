@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{StoreError, atomic, state::keep_aside};
 use crate::{
-    model::cluster::{Cluster, ClusterFacts},
+    model::cluster::{Change, Cluster, ClusterFacts, Drift, Drifts, EndpointAccess, Kind},
     report::{Code, Report},
 };
 
@@ -41,7 +41,30 @@ struct Row {
     id: Option<String>,
     platform_version: Option<String>,
     authentication_mode: Option<String>,
+    #[serde(default)]
+    access: Option<RowAccess>,
     checked_at: Option<String>,
+    #[serde(default)]
+    drifts: Vec<RowDrift>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RowAccess {
+    public: bool,
+    private: bool,
+    public_cidrs: Vec<String>,
+}
+
+/// A drift. What belongs to a kind is in `words`, an instant in `at`; a kind that is not known is
+/// left out.
+#[derive(Serialize, Deserialize)]
+struct RowDrift {
+    kind: String,
+    since: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    words: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    more: Option<String>,
 }
 
 /// Loads the registry. A file that cannot be used is kept aside and reported.
@@ -100,8 +123,74 @@ impl From<&Cluster> for Row {
             id: facts.id,
             platform_version: facts.platform_version,
             authentication_mode: facts.authentication_mode,
+            access: facts.access.map(|access| RowAccess {
+                public: access.is_public,
+                private: access.is_private,
+                public_cidrs: access.public_cidrs,
+            }),
             checked_at: text(cluster.checked_at),
+            drifts: cluster.drifts.all().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<&Drift> for RowDrift {
+    fn from(drift: &Drift) -> Self {
+        let (words, more) = match drift.kind.clone() {
+            Kind::ProfileGone { profile, like } => (vec![profile], like),
+            Kind::AnotherAccount { account } => (vec![account], None),
+            Kind::NotUsable { status } => (vec![status], None),
+            Kind::NotWritten { why, fix } => (vec![why], Some(fix)),
+            Kind::CreatedAnew { at } => (Vec::new(), at.map(|at| at.to_string())),
+            Kind::Changed(changes) => (changes.iter().filter_map(change_word).collect(), None),
+            Kind::PutBack { what, aside } => (what, aside),
+            Kind::Deleted | Kind::Contested => (Vec::new(), None),
+        };
+        let kind = drift.kind.as_str().to_owned();
+        Self { kind, since: drift.since.to_string(), words, more }
+    }
+}
+
+impl RowDrift {
+    fn drift(self) -> Option<Drift> {
+        let mut words = self.words.clone().into_iter();
+        let kind = match self.kind.as_str() {
+            "profile-gone" => Kind::ProfileGone { profile: words.next()?, like: self.more },
+            "another-account" => Kind::AnotherAccount { account: words.next()? },
+            "deleted" => Kind::Deleted,
+            "not-usable" => Kind::NotUsable { status: words.next()? },
+            "created-anew" => {
+                Kind::CreatedAnew { at: self.more.and_then(|text| text.parse().ok()) }
+            }
+            "changed" => Kind::Changed(words.filter_map(|word| change_of(&word)).collect()),
+            "not-written" => {
+                Kind::NotWritten { why: words.next()?, fix: self.more.unwrap_or_default() }
+            }
+            "contested" => Kind::Contested,
+            "put-back" => Kind::PutBack { what: self.words, aside: self.more },
+            _ => return None,
+        };
+        Some(Drift { kind, since: self.since.parse().ok()? })
+    }
+}
+
+/// The changes that are ever kept.
+fn change_word(change: &Change) -> Option<String> {
+    let word = match change {
+        Change::Endpoint => "endpoint",
+        Change::Authority => "ca",
+        Change::MadePrivate => "private",
+        Change::CreatedAnew { .. } | Change::Version { .. } => return None,
+    };
+    Some(word.to_owned())
+}
+
+fn change_of(word: &str) -> Option<Change> {
+    match word {
+        "endpoint" => Some(Change::Endpoint),
+        "ca" => Some(Change::Authority),
+        "private" => Some(Change::MadePrivate),
+        _ => None,
     }
 }
 
@@ -120,6 +209,13 @@ impl From<Row> for Cluster {
                 id: row.id,
                 platform_version: row.platform_version,
                 authentication_mode: row.authentication_mode,
+                access: row.access.map(|access| EndpointAccess {
+                    is_public: access.public,
+                    is_private: access.private,
+                    public_cidrs: access.public_cidrs,
+                }),
+                // One that is only registered with EKS is not taken.
+                connector: None,
             },
             alias: row.alias,
             name: row.name,
@@ -129,7 +225,7 @@ impl From<Row> for Cluster {
             role_arn: row.role_arn,
             proxy_url: row.proxy_url,
             checked_at: instant(row.checked_at),
-            drift: None,
+            drifts: Drifts::new(row.drifts.into_iter().filter_map(RowDrift::drift)),
         }
     }
 }
@@ -158,9 +254,11 @@ mod tests {
                 id: None,
                 platform_version: None,
                 authentication_mode: Some("API".into()),
+                access: None,
+                connector: None,
             },
             checked_at: Timestamp::from_second(1_800_000_000).ok(),
-            drift: None,
+            drifts: Drifts::default(),
         }
     }
 
@@ -180,12 +278,48 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_first_version_loads_for_ever() {
-        let text = include_bytes!("../../tests/data/compat/clusters-v1.json");
+    fn drift_survives() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("clusters.json");
-        atomic::write(&path, text).unwrap();
+        let since = Timestamp::from_second(1_800_000_100).unwrap();
+        let text = |text: &str| text.to_owned();
+        for kind in [
+            Kind::ProfileGone { profile: text("dev"), like: None },
+            Kind::ProfileGone { profile: text("dev"), like: Some(text("new")) },
+            Kind::AnotherAccount { account: text("444455556666") },
+            Kind::Deleted,
+            Kind::NotUsable { status: text("FAILED") },
+            Kind::CreatedAnew { at: None },
+            Kind::CreatedAnew { at: Timestamp::from_second(1_700_000_000).ok() },
+            Kind::Changed(vec![Change::Endpoint, Change::Authority, Change::MadePrivate]),
+            Kind::NotWritten { why: text("it is a link"), fix: text("move it") },
+            Kind::Contested,
+            Kind::PutBack { what: vec![text("the CA")], aside: None },
+            Kind::PutBack { what: vec![], aside: Some(text("~/x.bad-1")) },
+        ] {
+            let drifts = Drifts::new([Drift { kind, since }]);
+            let cluster = Cluster { drifts, ..cluster() };
+            save(&path, std::slice::from_ref(&cluster)).unwrap();
+            assert_eq!(load(&path), (vec![cluster], None));
+        }
+    }
+
+    #[test]
+    fn files_of_earlier_versions_load_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("clusters.json");
+        let first = include_bytes!("../../tests/data/compat/clusters-v1.json");
+        atomic::write(&path, first).unwrap();
         assert_eq!(load(&path), (vec![cluster()], None));
+
+        let with_drift = include_bytes!("../../tests/data/compat/clusters-v1-drift.json");
+        atomic::write(&path, with_drift).unwrap();
+        let mut cluster = cluster();
+        cluster.facts.access =
+            Some(EndpointAccess { is_public: false, is_private: true, public_cidrs: Vec::new() });
+        // A kind that a later eksd knows is left out.
+        cluster.drifts.note(Kind::Deleted, Timestamp::from_second(1_800_000_000).unwrap());
+        assert_eq!(load(&path), (vec![cluster], None));
     }
 
     #[test]

@@ -1,128 +1,118 @@
-//! One comparison of a cluster with AWS: it is asked about, its file is put right, and the agent is
-//! told. Runs beside the agent's task and comes back as an event.
+//! One question to AWS about a cluster. Runs beside the agent's task and comes back as an event; what
+//! follows from the answer is decided there.
 
 use std::sync::Arc;
 
+use tokio::{sync::Semaphore, task::JoinSet};
+
 use crate::{
-    agent::{
-        event::{Ask, Event, Mailbox, Patience},
-        refresh::blocking,
-    },
+    agent::event::{Ask, Event, Mailbox, Patience},
     aws::Kind,
     ipc::wire::{ClusterStatus, SyncedCluster},
     model::{
         Credentials, Reach,
-        cluster::{Cluster, ClusterFacts},
-        kubeconfig::Wanted,
+        cluster::{Cluster, Found},
         text::printable,
     },
     report::{Code, Report},
-    store::kubeconfigs,
     world::World,
 };
 
-/// One comparison of a cluster with AWS.
+/// So many clusters are compared side by side. The calls themselves go out at the world's pace.
+const SIDE_BY_SIDE: usize = 8;
+
+/// A cluster to ask about.
 #[derive(Clone, Debug)]
 pub(crate) struct Errand {
-    pub(super) alias: String,
-    pub(super) name: String,
-    pub(super) profile: String,
-    pub(super) described_by: Option<String>,
-    pub(super) role_arn: Option<String>,
-    pub(super) proxy_url: Option<String>,
-    pub(super) region: String,
+    /// As it is registered, or is to be.
+    pub(super) cluster: Cluster,
+    /// Whether it is to be registered.
+    pub(super) is_new: bool,
+    /// The way to its region.
     pub(super) reach: Reach,
-    /// What EKS said last, of a cluster that is registered already.
-    pub(super) known: Option<ClusterFacts>,
 }
 
 impl Errand {
-    /// Asks AWS, puts the file right and reports to the agent.
+    /// Asks AWS, and waits until the agent has done what follows from the answer. Returns the
+    /// cluster, and what was changed, in words.
     pub(crate) async fn run(
         self,
         world: &Arc<World>,
         mailbox: &Mailbox,
     ) -> Result<(ClusterStatus, Vec<String>), Report> {
-        let was_known = self.known.is_some();
-        match self.compare(world, mailbox).await {
-            Ok((facts, changes)) => {
-                let is_another =
-                    self.known.as_ref().is_some_and(|known| known.created_at != facts.created_at);
-                let cluster = Box::new(Cluster {
-                    alias: self.alias,
-                    name: self.name,
-                    region: self.region,
-                    profile: self.profile,
-                    described_by: self.described_by,
-                    role_arn: self.role_arn,
-                    proxy_url: self.proxy_url,
-                    facts,
-                    checked_at: Some(world.clock.now()),
-                    drift: is_another
-                        .then(|| "the cluster was created anew under the same name".to_owned()),
-                });
-                let told = changes.clone();
-                let status = mailbox
-                    .ask(|reply| Event::ClusterSynced { cluster, was_known, changes: told, reply })
-                    .await?;
-                Ok((status, changes))
-            }
+        let Self { cluster, is_new, .. } = &self;
+        let found = match self.ask(world, mailbox).await {
+            Ok(found) => found,
             Err(report) => {
-                if self.known.is_some() {
-                    let alias = self.alias;
-                    mailbox.send(Event::ClusterFailed { alias, report: report.clone() });
+                if !is_new {
+                    let (alias, report) = (cluster.alias.clone(), report.clone());
+                    mailbox.send(Event::ClusterFailed { alias, report });
                 }
-                Err(report)
+                return Err(report);
             }
+        };
+        if *is_new {
+            self.check_new(&found)?;
+        }
+        let (cluster, is_new) = (Box::new(self.cluster), self.is_new);
+        mailbox.ask(|reply| Event::ClusterFound { cluster, is_new, found, reply }).await
+    }
+
+    async fn ask(&self, world: &Arc<World>, mailbox: &Mailbox) -> Result<Found, Report> {
+        let credentials = self.credentials(mailbox).await?;
+        world.pace.wait().await;
+        let name = &self.cluster.name;
+        match world.aws.describe_cluster(&self.reach, &credentials, name).await {
+            Ok(facts) => Ok(Found::Cluster(Box::new(facts))),
+            Err(error) if error.kind == Kind::ClusterNotFound => {
+                Ok(Found::Nothing { account: credentials.account_id })
+            }
+            Err(error) => Err(error.report(self.cluster.describer())),
         }
     }
 
-    async fn compare(
-        &self,
-        world: &Arc<World>,
-        mailbox: &Mailbox,
-    ) -> Result<(ClusterFacts, Vec<String>), Report> {
-        let credentials = self.credentials(mailbox).await?;
-        world.pace.wait().await;
-        let found = world.aws.describe_cluster(&self.reach, &credentials, &self.name).await;
-        let facts = found.map_err(|error| match error.kind {
-            Kind::ClusterNotFound => self.not_found(),
-            _ => error.report(self.describer()),
-        })?;
-        let changes = write_file(world, &self.alias, &facts).await?;
-        Ok((facts, changes))
-    }
-
-    fn describer(&self) -> &str {
-        self.described_by.as_deref().unwrap_or(&self.profile)
-    }
-
-    fn not_found(&self) -> Report {
-        let (name, region) = (printable(&self.name), printable(&self.region));
-        Report::new(
-            Code::ClusterNotFound,
-            format!(
-                "there is no cluster `{name}` in {region} that profile `{}` can see",
-                self.describer()
-            ),
-            format!(
-                "check the region: `aws eks list-clusters --region {region} --profile {}`",
-                self.describer()
-            ),
-        )
-    }
-
     async fn credentials(&self, mailbox: &Mailbox) -> Result<Credentials, Report> {
-        let profile = self.describer().to_owned();
         // Registering a cluster is a use of its profile; looking after it is not.
-        let is_use = self.known.is_none();
-        let ask = Ask { is_use, ..Ask::new(&profile, Patience::Some) };
+        let ask = Ask { is_use: self.is_new, ..Ask::new(self.cluster.describer(), Patience::Some) };
         mailbox.ask(|reply| Event::Credentials { ask, reply }).await
     }
 
+    /// Refuses a cluster that cannot be used, before anything is written.
+    fn check_new(&self, found: &Found) -> Result<(), Report> {
+        let facts = match found {
+            Found::Cluster(facts) => facts,
+            Found::Nothing { .. } => return Err(not_found(&self.cluster)),
+        };
+        let name = printable(&facts.name);
+        if let Some(provider) = &facts.connector {
+            return Err(Report::new(
+                Code::ClusterNotReady,
+                format!(
+                    "cluster `{name}` runs at {} and is only registered with EKS",
+                    printable(provider)
+                ),
+                "use the kubeconfig of whoever runs it",
+            )
+            .because("EKS has no address for it, and its API server takes no EKS tokens"));
+        }
+        if facts.is_usable() && facts.endpoint.is_some() && facts.certificate_authority.is_some() {
+            return Ok(());
+        }
+        let status = printable(&facts.status);
+        let fix = match facts.status.as_str() {
+            "CREATING" | "PENDING" => "wait until it is ACTIVE, then run the command again",
+            _ => "look at it in the EKS console: it can be added once it is ACTIVE",
+        };
+        Err(Report::new(
+            Code::ClusterNotReady,
+            format!("cluster `{name}` is {status} and has no address to connect to"),
+            fix,
+        ))
+    }
+
     /// Runs for `eksd cluster sync`: a failure is a row, not an end.
-    pub(crate) async fn row(self, world: &Arc<World>, mailbox: &Mailbox) -> SyncedCluster {
-        let alias = self.alias.clone();
+    async fn row(self, world: &Arc<World>, mailbox: &Mailbox) -> SyncedCluster {
+        let alias = self.cluster.alias.clone();
         match self.run(world, mailbox).await {
             Ok((_, changes)) => SyncedCluster { alias, changes, report: None },
             Err(report) => SyncedCluster { alias, changes: Vec::new(), report: Some(report) },
@@ -130,28 +120,34 @@ impl Errand {
     }
 }
 
-/// Makes a cluster's file say what it must, and returns what was changed.
-pub(super) async fn write_file(
+/// Runs errands side by side, and returns their rows in the order of the errands.
+pub(crate) async fn rows(
+    errands: Vec<Errand>,
     world: &Arc<World>,
-    alias: &str,
-    facts: &ClusterFacts,
-) -> Result<Vec<String>, Report> {
-    let (Some(server), Some(certificate_authority), true) =
-        (facts.endpoint.clone(), facts.certificate_authority.clone(), facts.is_usable())
-    else {
-        return Err(Report::new(
-            Code::ClusterNotReady,
-            format!(
-                "cluster `{}` is {} and has no address to connect to",
-                facts.name, facts.status
-            ),
-            "wait until it is ACTIVE, then run the command again",
-        ));
-    };
-    let path = world.kubeconfig_path(alias);
-    let command = world.command.clone();
-    let wanted = Wanted { alias: alias.to_owned(), server, certificate_authority, command };
-    blocking(move || kubeconfigs::put_right(&path, &wanted))
-        .await
-        .map_err(|trouble| trouble.report)?
+    mailbox: &Mailbox,
+) -> Vec<SyncedCluster> {
+    let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+    let mut running = JoinSet::new();
+    for (at, errand) in errands.into_iter().enumerate() {
+        let (world, mailbox, places) = (world.clone(), mailbox.clone(), places.clone());
+        running.spawn(async move {
+            let _place = places.acquire().await;
+            (at, errand.row(&world, &mailbox).await)
+        });
+    }
+    let mut rows = running.join_all().await;
+    rows.sort_by_key(|(at, _)| *at);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn not_found(cluster: &Cluster) -> Report {
+    let (name, region) = (printable(&cluster.name), printable(&cluster.region));
+    let describer = printable(cluster.describer());
+    Report::new(
+        Code::ClusterNotFound,
+        format!("there is no cluster `{name}` in {region} that profile `{describer}` can see"),
+        format!(
+            "check the region: `aws eks list-clusters --region {region} --profile {describer}`"
+        ),
+    )
 }

@@ -1,23 +1,25 @@
 //! Registered clusters: their kubeconfig files are kept equal to what `DescribeCluster` says.
 //!
-//! The registry belongs to the agent's task. Asking AWS and writing a file is an [`Errand`], which
-//! runs beside it and comes back as an event.
+//! The registry belongs to the agent's task. Asking AWS is an [`Errand`], writing a file a job of
+//! `files`; both run beside it and come back as events.
 
 mod errand;
+mod files;
+mod found;
 mod timer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-pub(super) use self::errand::Errand;
-use self::errand::write_file;
-use super::{event::Reply, owner::Agent};
+pub(super) use self::errand::{Errand, rows};
+use self::files::{Fights, Jobs, Look};
+use super::{event::Reply, owner::Agent, scribe::Without};
 use crate::{
-    ipc::wire::{ClusterAddParams, ClusterStatus, Empty},
+    ipc::wire::{ClusterAddParams, ClusterRenameParams, ClusterStatus, Empty},
     model::{
-        Reach,
-        cluster::Cluster,
+        ClusterFacts, Reach,
+        cluster::{Cluster, Drifts, check_alias, check_proxy_url},
         text::{near_miss, printable},
     },
     report::{Code, Report},
@@ -26,22 +28,37 @@ use crate::{
 /// The registered clusters, by alias.
 #[derive(Debug, Default)]
 pub(crate) struct Clusters {
-    clusters: BTreeMap<String, Cluster>,
+    by_alias: BTreeMap<String, Cluster>,
+    /// When each is compared next.
     next_check: BTreeMap<String, Timestamp>,
+    /// When each was suspect last.
+    suspected_at: BTreeMap<String, Timestamp>,
+    /// Those that are suspect now.
+    suspects: BTreeSet<String>,
+    /// Files to be written.
+    jobs: Jobs,
+    /// How often files were put back lately.
+    fights: Fights,
+    look: Look,
+    /// Whether to look again when everything is written.
+    looks_after: bool,
 }
+
+/// A cluster that was compared, and what was changed, in words.
+pub(super) type Synced = (ClusterStatus, Vec<String>);
 
 impl Clusters {
     /// Takes over what was registered before.
     pub(crate) fn new(clusters: impl IntoIterator<Item = Cluster>) -> Self {
-        let clusters =
+        let by_alias =
             clusters.into_iter().map(|cluster| (cluster.alias.clone(), cluster)).collect();
-        Self { clusters, next_check: BTreeMap::new() }
+        Self { by_alias, ..Self::default() }
     }
 
     /// Returns a cluster by its alias.
     pub(super) fn get(&self, alias: &str) -> Result<&Cluster, Report> {
-        self.clusters.get(alias).ok_or_else(|| {
-            let near = near_miss(alias, self.clusters.keys().map(String::as_str));
+        self.by_alias.get(alias).ok_or_else(|| {
+            let near = near_miss(alias, self.by_alias.keys().map(String::as_str));
             Report::new(
                 Code::UnknownCluster,
                 format!("no cluster is registered as `{}`", printable(alias)),
@@ -56,11 +73,34 @@ impl Clusters {
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Cluster> {
-        self.clusters.values()
+        self.by_alias.values()
+    }
+
+    /// Refuses an alias that is taken.
+    fn check_free(&self, alias: &str) -> Result<(), Report> {
+        let Some(other) = self.by_alias.get(alias) else { return Ok(()) };
+        Err(Report::new(
+            Code::Usage,
+            format!(
+                "`{alias}` is taken by cluster `{}` in {}",
+                printable(&other.name),
+                printable(&other.region)
+            ),
+            "choose another name, or remove the other one first",
+        ))
+    }
+
+    /// Forgets everything about a cluster, but for the file that is being written.
+    fn forget(&mut self, alias: &str) {
+        self.by_alias.remove(alias);
+        self.next_check.remove(alias);
+        self.suspected_at.remove(alias);
+        self.suspects.remove(alias);
+        self.fights.remove(alias);
     }
 
     pub(super) fn aliases(&self) -> impl Iterator<Item = String> + '_ {
-        self.clusters.keys().cloned()
+        self.by_alias.keys().cloned()
     }
 }
 
@@ -68,6 +108,9 @@ impl Agent {
     pub(super) fn cluster_wanted(&self, params: &ClusterAddParams) -> Result<Errand, Report> {
         let alias = params.alias.as_deref().unwrap_or(&params.name);
         check_alias(alias)?;
+        if let Some(url) = &params.proxy_url {
+            check_proxy_url(url)?;
+        }
         self.known.chain(&params.profile)?;
         let describer = params.described_by.as_deref().unwrap_or(&params.profile);
         let chain = self.known.chain(describer)?;
@@ -92,17 +135,20 @@ impl Agent {
                 "give another name with `--alias`, or remove the other one first",
             ));
         }
-        Ok(Errand {
+        let cluster = Cluster {
             alias: alias.to_owned(),
             name: params.name.clone(),
             profile: params.profile.clone(),
             described_by: params.described_by.clone().filter(|other| *other != params.profile),
             role_arn: params.role_arn.clone(),
             proxy_url: params.proxy_url.clone(),
-            reach: chain.reach.to_region(&region),
+            facts: ClusterFacts::default(),
+            checked_at: None,
+            drifts: Drifts::default(),
             region,
-            known: None,
-        })
+        };
+        let reach = chain.reach.to_region(&cluster.region);
+        Ok(Errand { cluster, is_new: true, reach })
     }
 
     pub(super) fn cluster_errands(&self, alias: Option<&str>) -> Result<Vec<Errand>, Report> {
@@ -118,55 +164,24 @@ impl Agent {
             |_| Reach::default().to_region(&cluster.region),
             |chain| chain.reach.to_region(&cluster.region),
         );
-        Errand {
-            alias: cluster.alias.clone(),
-            name: cluster.name.clone(),
-            profile: cluster.profile.clone(),
-            described_by: cluster.described_by.clone(),
-            role_arn: cluster.role_arn.clone(),
-            proxy_url: cluster.proxy_url.clone(),
-            region: cluster.region.clone(),
-            known: Some(cluster.facts.clone()),
-            reach,
-        }
+        Errand { cluster: cluster.clone(), is_new: false, reach }
     }
 
-    pub(super) fn cluster_synced(
-        &mut self,
-        cluster: Cluster,
-        was_known: bool,
-        changes: &[String],
-        reply: Reply<ClusterStatus>,
-    ) {
-        if was_known && let Err(report) = self.clusters.get(&cluster.alias) {
-            // Forgotten meanwhile: its file must not come back.
-            let _hung_up = reply.send(Err(report));
-            let file = self.world.kubeconfig_path(&cluster.alias);
-            self.scribe.keep_clusters(self.clusters.all(), Some(file), Box::new(drop));
-            return;
-        }
-        for change in changes {
-            tracing::info!(cluster = cluster.alias, change, "kubeconfig put right");
-        }
-        let every = self.check_every();
-        let again = self.now().checked_add(every).unwrap_or(Timestamp::MAX);
-        self.clusters.next_check.insert(cluster.alias.clone(), again);
-        let status = self.cluster_status(&cluster);
-        self.clusters.clusters.insert(cluster.alias.clone(), cluster);
-        // Not registered before it is on disk: an agent that is killed now must still know it.
-        let done = Box::new(move |kept: Result<(), Report>| {
-            let _hung_up = reply.send(kept.map(|()| status));
-        });
-        self.scribe.keep_clusters(self.clusters.all(), None, done);
-    }
-
-    pub(super) fn cluster_failed(&mut self, alias: &str, report: Report) {
-        tracing::warn!(cluster = alias, what = report.what, "cluster could not be compared");
-        if let Some(cluster) = self.clusters.clusters.get_mut(alias) {
-            // A cluster that AWS cannot be asked about has not drifted.
-            let is_drift = matches!(report.code, Code::ClusterNotFound | Code::ClusterNotReady);
-            if is_drift {
-                cluster.drift = Some(report.what);
+    pub(super) fn cluster_rename(&mut self, params: ClusterRenameParams, reply: Reply<Empty>) {
+        let ClusterRenameParams { alias, to } = params;
+        let checked = self
+            .clusters
+            .get(&alias)
+            .map(drop)
+            .and_then(|()| check_alias(&to))
+            .and_then(|()| self.clusters.check_free(&to));
+        match checked {
+            Ok(()) => {
+                let purpose = files::Purpose::Renamed { to, reply };
+                self.write_file(&alias, files::Job { purpose, before: None, registry: None });
+            }
+            Err(report) => {
+                let _hung_up = reply.send(Err(report));
             }
         }
     }
@@ -176,46 +191,11 @@ impl Agent {
             let _hung_up = reply.send(Err(report));
             return;
         }
-        self.clusters.clusters.remove(alias);
-        self.clusters.next_check.remove(alias);
-        let file = self.world.kubeconfig_path(alias);
+        self.clusters.forget(alias);
+        let file = Without::First(self.world.kubeconfig_path(alias));
         let done = Box::new(move |gone: Result<(), Report>| {
             let _hung_up = reply.send(gone.map(|()| Empty {}));
         });
         self.scribe.keep_clusters(self.clusters.all(), Some(file), done);
     }
-
-    /// Puts every file right from what is known, without asking AWS: at the start (eksd may have
-    /// moved), and when a file was edited.
-    pub(super) fn restore_kubeconfigs(&mut self) {
-        for cluster in self.clusters.all().cloned().collect::<Vec<_>>() {
-            let world = self.world.clone();
-            self.workers.spawn(async move {
-                match write_file(&world, &cluster.alias, &cluster.facts).await {
-                    Ok(changes) => {
-                        for change in changes {
-                            tracing::info!(cluster = cluster.alias, change, "kubeconfig put right");
-                        }
-                    }
-                    Err(report) => tracing::warn!(what = report.what, "kubeconfig not written"),
-                }
-            });
-        }
-    }
-}
-
-/// An alias is a file name, a kubectl context and a word in a prompt.
-fn check_alias(alias: &str) -> Result<(), Report> {
-    let is_fine = !alias.is_empty()
-        && alias.len() <= 100
-        && !alias.starts_with(['.', '-'])
-        && alias.chars().all(|c| c.is_ascii_alphanumeric() || "._-@+".contains(c));
-    if is_fine {
-        return Ok(());
-    }
-    Err(Report::new(
-        Code::Usage,
-        format!("`{}` cannot be a cluster's alias", printable(alias)),
-        "use letters, digits and `._-@+`, at most 100, not beginning with `.` or `-`",
-    ))
 }

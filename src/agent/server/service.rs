@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::{
     agent::{
         answers::{rfc3339, wire_credentials},
-        clusters::Errand,
+        clusters::{Errand, rows},
         endpoint::{self, Caller},
         ensure,
         event::{Ask, Event, Mailbox, Patience, Reply, Signer},
@@ -16,10 +16,11 @@ use crate::{
     },
     aws::eks_token,
     ipc::wire::{
-        ClusterAddParams, ClusterName, ClusterStatus, ClusterSyncParams, CredentialsParams, Empty,
-        EndpointOpen, EnsureAnswer, EnsureParams, Explanation, LogoutDone, LogoutParams, Mirror,
-        NameParams, ProfileParams, ResolveParams, Resolved, StatusAnswer, StatusParams, SyncDone,
-        TokenParams, UseParams, Whoami, WireCredentials, WireToken,
+        ClusterAddParams, ClusterName, ClusterRenameParams, ClusterStatus, ClusterSyncParams,
+        CredentialsParams, Empty, EndpointOpen, EnsureAnswer, EnsureParams, Explanation,
+        LogoutDone, LogoutParams, Mirror, NameParams, ProfileParams, ResolveParams, Resolved,
+        StatusAnswer, StatusParams, SyncDone, TokenParams, UseParams, Whoami, WireCredentials,
+        WireToken,
     },
     model::token,
     report::{Code, Report},
@@ -170,6 +171,13 @@ impl Service {
         errand.run(&self.world, &self.mailbox).await.map(|(status, _)| status)
     }
 
+    pub(super) async fn rename_cluster(
+        &self,
+        params: ClusterRenameParams,
+    ) -> Result<Empty, Report> {
+        self.mailbox.ask(|reply| Event::ClusterRename { params, reply }).await
+    }
+
     pub(super) async fn remove_cluster(&self, params: ClusterName) -> Result<Empty, Report> {
         self.mailbox.ask(|reply| Event::ClusterRemove { alias: params.alias, reply }).await
     }
@@ -181,10 +189,6 @@ impl Service {
         let alias = params.alias;
         let errands: Vec<Errand> =
             self.mailbox.ask(|reply| Event::ClusterErrands { alias, reply }).await?;
-        let mut clusters = Vec::new();
-        for errand in errands {
-            clusters.push(errand.row(&self.world, &self.mailbox).await);
-        }
-        Ok(SyncDone { clusters })
+        Ok(SyncDone { clusters: rows(errands, &self.world, &self.mailbox).await })
     }
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod clusters;
 mod console;
+mod drift;
 mod files;
 mod lengths;
 mod logins;

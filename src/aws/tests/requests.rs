@@ -6,7 +6,7 @@ use super::{
     super::{CallerIdentity, Grant, Kind, TokenRequest},
     *,
 };
-use crate::model::ClusterFacts;
+use crate::model::{ClusterFacts, cluster::EndpointAccess};
 use server::{Server, Then};
 
 const REGISTERED: &str = r#"{"clientId":"c","clientSecret":"s","clientIdIssuedAt":1767323045,
@@ -275,7 +275,8 @@ async fn caller_identity() {
 const CLUSTER: &str = r#"{"cluster":{"name":"demo","arn":"arn:aws:eks:eu-west-1:111122223333:cluster/demo",
     "createdAt":1735689600.25,"version":"1.34","endpoint":"https://ABC.gr7.eu-west-1.eks.amazonaws.com",
     "roleArn":"arn:aws:iam::111122223333:role/x","status":"ACTIVE","certificateAuthority":{"data":"UEVN"},
-    "platformVersion":"eks.12","accessConfig":{"authenticationMode":"API"},"tags":{},"id":null}}"#;
+    "platformVersion":"eks.12","accessConfig":{"authenticationMode":"API"},"tags":{},
+    "resourcesVpcConfig":{"endpointPublicAccess":false,"endpointPrivateAccess":true,"subnetIds":[]},"id":null}}"#;
 
 #[tokio::test]
 async fn describe_cluster() {
@@ -297,6 +298,12 @@ async fn describe_cluster() {
             id: None,
             platform_version: text("eks.12"),
             authentication_mode: text("API"),
+            access: Some(EndpointAccess {
+                is_public: false,
+                is_private: true,
+                public_cidrs: Vec::new(),
+            }),
+            connector: None,
         }
     );
     assert!(facts.is_usable());
@@ -306,6 +313,41 @@ async fn describe_cluster() {
     assert_eq!(asked.header("x-amz-security-token"), Some("planted-session-token"));
     let facts = aws.describe_cluster(&reach("eu-west-1"), &credentials(), "demo").await.unwrap();
     assert!(!facts.is_usable());
+}
+
+/// Where it runs decides what its tokens name, and whether there is anything to connect to.
+#[tokio::test]
+async fn clusters_that_run_elsewhere() {
+    let cluster = |more: &str| {
+        Then::ok(&format!(
+            r#"{{"cluster":{{"name":"demo","arn":"arn","status":"ACTIVE","id":"0ab-cd",{more}}}}}"#
+        ))
+    };
+    let server = Server::start([
+        cluster(r#""outpostConfig":{"controlPlaneInstanceType":"m5.large"}"#),
+        cluster(r#""outpostConfig":{"etcdInstanceType":"m5.large"}"#),
+        cluster(r#""outpostConfig":null"#),
+        cluster(r#""connectorConfig":{"provider":"GKE"}"#),
+        cluster(r#""endpoint":"https://[2600:1f14::1]:443""#),
+    ]);
+    let aws = aws(&server.url);
+    let mut found = Vec::new();
+    for _ in 0..5 {
+        let facts = aws.describe_cluster(&reach("eu-west-1"), &credentials(), "demo").await;
+        let facts = facts.unwrap();
+        found.push((facts.token_id().to_owned(), facts.connector, facts.endpoint));
+    }
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        found,
+        [
+            ("0ab-cd".to_owned(), None, None),
+            ("demo".to_owned(), None, None),
+            ("demo".to_owned(), None, None),
+            ("demo".to_owned(), text("GKE"), None),
+            ("demo".to_owned(), None, text("https://[2600:1f14::1]:443")),
+        ]
+    );
 }
 
 #[tokio::test]

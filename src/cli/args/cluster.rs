@@ -28,6 +28,13 @@ pub enum ClusterCommand {
         /// One cluster; all if none is named
         alias: Option<String>,
     },
+    /// Give a cluster another name here; its kubeconfig file moves
+    Rename {
+        /// What it is called
+        alias: String,
+        /// What it is to be called
+        to: String,
+    },
 }
 
 /// `eksd cluster add`.

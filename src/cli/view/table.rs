@@ -36,7 +36,7 @@ pub(super) enum Style {
 }
 
 impl Style {
-    fn of(phase: Phase) -> Self {
+    pub(super) fn of(phase: Phase) -> Self {
         match phase {
             Phase::Fresh | Phase::Renewing => Self::Green,
             Phase::Expiring | Phase::Degraded => Self::Yellow,

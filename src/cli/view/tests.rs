@@ -63,6 +63,13 @@ fn cluster(alias: &str, profile: &str) -> ClusterStatus {
         kubeconfig: format!("/home/ann/.kube/eksd/{alias}.yaml"),
         checked_at: None,
         drift: None,
+        drifts: Vec::new(),
+        status: None,
+        created_at: None,
+        id: None,
+        endpoint_access: None,
+        public_cidrs: Vec::new(),
+        proxy_url: None,
     }
 }
 

@@ -36,6 +36,15 @@ pub struct ClusterName {
     pub alias: String,
 }
 
+/// Another alias for a registered cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRenameParams {
+    /// Its alias.
+    pub alias: String,
+    /// The new one.
+    pub to: String,
+}
+
 /// Which clusters to compare.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterSyncParams {
@@ -56,9 +65,9 @@ pub struct SyncDone {
 pub struct SyncedCluster {
     /// Its alias.
     pub alias: String,
-    /// What was changed in the file, in words; empty: nothing.
+    /// What AWS changed and what was put right in the file, in words; empty: nothing.
     pub changes: Vec<String>,
-    /// Why it could not be compared.
+    /// Why it could not be compared, or cannot be used.
     pub report: Option<Report>,
 }
 
@@ -97,4 +106,40 @@ pub struct ClusterStatus {
     pub checked_at: Option<String>,
     /// How the file or the cluster differs, in words.
     pub drift: Option<String>,
+    /// The same, each for itself.
+    #[serde(default)]
+    pub drifts: Vec<DriftStatus>,
+    /// Its status at AWS.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// When it was made, by AWS's word.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// Its id, of a local cluster on an Outpost: what its tokens name.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// From where its API server can be reached: `public`, `private` or `public-and-private`.
+    #[serde(default)]
+    pub endpoint_access: Option<String>,
+    /// The networks that may come from the internet, where not all may.
+    #[serde(default)]
+    pub public_cidrs: Vec<String>,
+    /// The proxy on the way, where the registration names one.
+    #[serde(default)]
+    pub proxy_url: Option<String>,
+}
+
+/// A way in which a cluster differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftStatus {
+    /// What kind; a later agent may know more.
+    pub kind: String,
+    /// When eksd saw it first.
+    pub since: String,
+    /// What happened, in words.
+    pub what: String,
+    /// What to do, where somebody must.
+    pub fix: Option<String>,
+    /// Whether it is over and only told.
+    pub is_news: bool,
 }

@@ -46,6 +46,12 @@ struct ClusterChange {
     endpoint: Option<String>,
     ca: Option<String>,
     authentication_mode: Option<String>,
+    local_id: Option<String>,
+    connector: Option<String>,
+    public: Option<bool>,
+    private: Option<bool>,
+    public_cidrs: Option<Vec<String>>,
+    ip_family: Option<String>,
     recreate: bool,
     delete: bool,
 }
@@ -317,7 +323,26 @@ fn cluster(shared: &Arc<Shared>, change: ClusterChange) -> Result<Value, String>
         if change.ca.is_some() {
             c.ca = change.ca;
         }
+        if change.local_id.is_some() {
+            c.local_id = change.local_id;
+        }
+        if change.connector.is_some() {
+            c.connector = change.connector;
+        }
+        if let Some(public) = change.public {
+            c.public = public;
+        }
+        if let Some(private) = change.private {
+            c.private = private;
+        }
+        if let Some(cidrs) = change.public_cidrs {
+            c.public_cidrs = cidrs;
+        }
+        if let Some(family) = change.ip_family {
+            c.ip_family = family;
+        }
     });
+    shared.sync_kubes().map_err(io)?;
     Ok(json!({"ok": true}))
 }
 

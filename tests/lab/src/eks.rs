@@ -80,11 +80,11 @@ fn describe(cluster: &Cluster, arn: &str, region: &str, place: Option<Place>) ->
             "securityGroupIds": [],
             "clusterSecurityGroupId": "sg-0a1b2c3d4e5f60003",
             "vpcId": "vpc-0a1b2c3d4e5f60004",
-            "endpointPublicAccess": true,
-            "endpointPrivateAccess": false,
-            "publicAccessCidrs": ["0.0.0.0/0"],
+            "endpointPublicAccess": cluster.public,
+            "endpointPrivateAccess": cluster.private,
+            "publicAccessCidrs": cluster.public_cidrs,
         },
-        "kubernetesNetworkConfig": {"serviceIpv4Cidr": "10.100.0.0/16", "ipFamily": "ipv4"},
+        "kubernetesNetworkConfig": network(cluster),
         "identity": {"oidc": {"issuer": format!("https://oidc.eks.{region}.amazonaws.com/id/{id}")}},
         "status": cluster.status,
         "platformVersion": "eks.1",
@@ -95,14 +95,33 @@ fn describe(cluster: &Cluster, arn: &str, region: &str, place: Option<Place>) ->
         "health": {"issues": []},
         "tags": {},
     });
-    // A cluster that is still being made has neither.
-    if cluster.status != "CREATING" {
+    if let Some(id) = &cluster.local_id {
+        body["id"] = id.as_str().into();
+        body["outpostConfig"] = json!({
+            "outpostArns": [format!("arn:aws:outposts:{region}:{}:outpost/op-0a1b2c3d4e5f60005", cluster.account)],
+            "controlPlaneInstanceType": "m5.large",
+        });
+    }
+    if let Some(provider) = &cluster.connector {
+        body["connectorConfig"] = json!({"provider": provider});
+        body["resourcesVpcConfig"] = Value::Null;
+    }
+    // A cluster that is still being made has neither, and one that runs elsewhere never has.
+    if cluster.status != "CREATING" && cluster.connector.is_none() {
         let ca = cluster.ca.clone().or_else(|| place.as_ref().map(|p| p.ca_pem.clone()));
         let data = base64::engine::general_purpose::STANDARD.encode(ca.unwrap_or_default());
         body["certificateAuthority"] = json!({"data": data});
         body["endpoint"] = cluster.endpoint.clone().or(place.map(|p| p.endpoint)).into();
     }
     body
+}
+
+fn network(cluster: &Cluster) -> Value {
+    if cluster.ip_family == "ipv6" {
+        json!({"serviceIpv6Cidr": "fd00:ec2::/108", "ipFamily": "ipv6"})
+    } else {
+        json!({"serviceIpv4Cidr": "10.100.0.0/16", "ipFamily": "ipv4"})
+    }
 }
 
 fn issuer_id(arn: &str) -> String {

@@ -88,7 +88,7 @@ fn identify(
         });
     }
     let token = authorization.strip_prefix("Bearer ").ok_or("no bearer token")?;
-    let signer = eks_token::verify(world, token.trim(), &cluster.name, hosts)?;
+    let signer = eks_token::verify(world, token.trim(), named(cluster), hosts)?;
     let arn = signer.session.arn;
     call.arn = Some(arn.clone());
     call.access_key = Some(signer.access_key);
@@ -106,6 +106,11 @@ fn identify(
     };
     groups.push("system:authenticated".into());
     Ok(Who { username, groups, arn: Some(arn) })
+}
+
+/// What a token must name: a local cluster's id.
+fn named(cluster: &Cluster) -> &str {
+    cluster.local_id.as_deref().unwrap_or(&cluster.name)
 }
 
 fn answer(cluster: &Cluster, request: &Request, who: &Who) -> Answer {

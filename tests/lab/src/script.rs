@@ -163,6 +163,18 @@ pub struct Cluster {
     pub created_at: i64,
     /// API, `API_AND_CONFIG_MAP` or `CONFIG_MAP`.
     pub authentication_mode: String,
+    /// The id of a local cluster on an Outpost: its tokens name that.
+    pub local_id: Option<String>,
+    /// Whose it is, of a cluster that runs elsewhere and is only registered (EKS Connector).
+    pub connector: Option<String>,
+    /// Whether its API server can be reached from the internet, as EKS tells it.
+    pub public: bool,
+    /// Whether it can be reached from inside its VPC.
+    pub private: bool,
+    /// The networks that may come from the internet.
+    pub public_cidrs: Vec<String>,
+    /// `ipv4` or `ipv6`; the API server of the latter listens at `[::1]`.
+    pub ip_family: String,
     /// Told instead of the lab's own API server for this cluster.
     pub endpoint: Option<String>,
     /// Told instead of the CA of the lab's own API server: PEM.
@@ -323,6 +335,12 @@ impl Default for Cluster {
             version: "1.32".into(),
             created_at: 1_700_000_000,
             authentication_mode: "API_AND_CONFIG_MAP".into(),
+            local_id: None,
+            connector: None,
+            public: true,
+            private: false,
+            public_cidrs: vec!["0.0.0.0/0".into()],
+            ip_family: "ipv4".into(),
             endpoint: None,
             ca: None,
             map: None,

@@ -1,10 +1,10 @@
 //! Sockets, and the way of a request through the lab.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::eks::{self, Place};
 use crate::faults::{self, Act, Fault};
 use crate::http::{Answer, Fail, Request, hex, random};
 use crate::payload::{Part, Payload};
+use crate::script::Cluster;
 use crate::tls::Authority;
 use crate::world::World;
 use crate::{kube, limits, metadata, oidc, portal, route, signin, sts};
@@ -41,7 +42,7 @@ pub(crate) struct Shared {
 
 /// A running Kubernetes API server.
 struct Kube {
-    port: u16,
+    at: SocketAddr,
     ca_pem: String,
     task: AbortHandle,
 }
@@ -81,10 +82,19 @@ impl Shared {
         door: Door,
         tls: Option<TlsAcceptor>,
     ) -> io::Result<(u16, AbortHandle)> {
+        self.listen_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), door, tls)
+    }
+
+    fn listen_at(
+        self: &Arc<Self>,
+        at: SocketAddr,
+        door: Door,
+        tls: Option<TlsAcceptor>,
+    ) -> io::Result<(u16, AbortHandle)> {
         let _inside = self.handle.enter();
-        let socket = TcpSocket::new_v4()?;
+        let socket = if at.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
         socket.set_reuseaddr(true)?;
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        socket.bind(at)?;
         let listener = socket.listen(1024)?;
         let port = listener.local_addr()?.port();
         if matches!(door, Door::Aws(_)) {
@@ -96,26 +106,33 @@ impl Shared {
 
     /// Starts and stops API servers until there is one for each cluster of the script.
     pub(crate) fn sync_kubes(self: &Arc<Self>) -> io::Result<()> {
-        let arns: Vec<String> = {
+        let arns: BTreeMap<String, bool> = {
             let world = self.world();
-            world.script.clusters.iter().map(|c| world.script.arn_of(c)).collect()
+            let is_ipv6 = |c: &Cluster| c.ip_family == "ipv6";
+            world.script.clusters.iter().map(|c| (world.script.arn_of(c), is_ipv6(c))).collect()
         };
         let mut kubes = locked(&self.kubes);
         kubes.retain(|arn, kube| {
-            let stays = arns.contains(arn);
+            let stays = arns.get(arn) == Some(&kube.at.is_ipv6());
             if !stays {
                 kube.task.abort();
             }
             stays
         });
-        for arn in arns {
+        for (arn, is_ipv6) in arns {
             if let Entry::Vacant(free) = kubes.entry(arn) {
                 let authority = Authority::new("kubernetes")?;
-                let names = ["127.0.0.1", "localhost", "kubernetes"].map(String::from).into();
+                let names =
+                    ["127.0.0.1", "::1", "localhost", "kubernetes"].map(String::from).into();
                 let acceptor = authority.acceptor(names)?;
+                let mut at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                if is_ipv6 {
+                    at.set_ip(Ipv6Addr::LOCALHOST.into());
+                }
                 let (port, task) =
-                    self.listen(0, Door::Kube(free.key().clone()), Some(acceptor))?;
-                free.insert(Kube { port, ca_pem: authority.pem().into(), task });
+                    self.listen_at(at, Door::Kube(free.key().clone()), Some(acceptor))?;
+                at.set_port(port);
+                free.insert(Kube { at, ca_pem: authority.pem().into(), task });
             }
         }
         Ok(())
@@ -131,7 +148,7 @@ impl Shared {
     /// Where the API server of the cluster with this ARN is.
     pub(crate) fn place(&self, arn: &str) -> Option<Place> {
         locked(&self.kubes).get(arn).map(|kube| Place {
-            endpoint: format!("https://127.0.0.1:{}", kube.port),
+            endpoint: format!("https://{}", kube.at),
             ca_pem: kube.ca_pem.clone(),
         })
     }

@@ -32,5 +32,22 @@ pub(super) fn add(call: &Call, args: ClusterAddArgs) -> Done {
         "`{alias}` is registered: {}\nuse it in this shell: eksd use {alias}",
         printable_sentence(&cluster.kubeconfig)
     ));
+    if let Some(line) = about_the_way(&cluster) {
+        output::talk(line);
+    }
     Ok(0)
+}
+
+/// Says once what stands between here and the API server: a timeout later does not.
+fn about_the_way(cluster: &ClusterStatus) -> Option<String> {
+    if cluster.endpoint_access.as_deref() == Some("private") && cluster.proxy_url.is_none() {
+        return Some(
+            "note: its API server can only be reached from inside its VPC: through a VPN, from a \
+             machine there, or with `--proxy-url`"
+                .to_owned(),
+        );
+    }
+    let cidrs: Vec<String> = cluster.public_cidrs.iter().map(|cidr| printable(cidr)).collect();
+    (!cidrs.is_empty())
+        .then(|| format!("note: its API server can only be reached from {}", cidrs.join(", ")))
 }

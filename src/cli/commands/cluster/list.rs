@@ -2,13 +2,13 @@
 
 use super::clusters;
 use crate::{
-    cli::{door::Call, exit::Done, output},
+    cli::{door::Call, exit::Done, now, output, view},
     ipc::wire::ClusterStatus,
     model::text::{printable, printable_sentence},
     report::{Code, Report},
 };
 
-/// Lists the registered clusters.
+/// Lists the registered clusters: a table for people, lines of fields for programs.
 pub(super) fn list(call: &Call, json: bool) -> Done {
     let clusters = clusters(call)?;
     if json {
@@ -21,17 +21,31 @@ pub(super) fn list(call: &Call, json: bool) -> Done {
     }
     if clusters.is_empty() {
         output::talk("no cluster is registered: eksd cluster add NAME --region R --profile P");
+        return Ok(0);
     }
-    for cluster in &clusters {
-        output::data(row(cluster))?;
-    }
+    let canvas = output::canvas(&call.env);
+    let text = if canvas.is_terminal {
+        view::clusters(&clusters, &now(), canvas.width, canvas.colour)
+    } else {
+        clusters.iter().map(row).collect()
+    };
+    output::data(text)?;
     Ok(0)
 }
 
-/// Separated by tabs, for `cut` and `awk`.
+/// Separated by tabs, for `cut` and `awk`; further fields come at the end.
 fn row(cluster: &ClusterStatus) -> String {
-    let [alias, region, profile] =
-        [&cluster.cluster, &cluster.region, &cluster.profile].map(|name| printable(name));
-    let kubeconfig = printable_sentence(&cluster.kubeconfig);
-    format!("{alias}\t{region}\t{profile}\t{}\t{kubeconfig}\n", cluster.phase.as_str())
+    let or_dash = |text: Option<&str>| text.map_or("-".to_owned(), printable_sentence);
+    let fields = [
+        printable(&cluster.cluster),
+        printable(&cluster.region),
+        printable(&cluster.profile),
+        cluster.phase.as_str().to_owned(),
+        printable_sentence(&cluster.kubeconfig),
+        printable(&cluster.name),
+        or_dash(cluster.version.as_deref()),
+        or_dash(cluster.checked_at.as_deref()),
+        or_dash(cluster.drift.as_deref()),
+    ];
+    fields.join("\t") + "\n"
 }

@@ -12,7 +12,9 @@ use crate::{
         exit::Done,
         output,
     },
-    ipc::wire::{ClusterName, ClusterStatus, Empty, Request, StatusAnswer, StatusParams},
+    ipc::wire::{
+        ClusterName, ClusterRenameParams, ClusterStatus, Empty, Request, StatusAnswer, StatusParams,
+    },
     model::text::printable,
     report::Report,
 };
@@ -25,6 +27,7 @@ pub fn run(call: &Call, command: ClusterCommand) -> Done {
         ClusterCommand::Path { alias } => path::path(call, &alias),
         ClusterCommand::Remove { alias } => remove(call, alias),
         ClusterCommand::Sync { alias } => sync::sync(call, alias),
+        ClusterCommand::Rename { alias, to } => rename(call, alias, to),
     }
 }
 
@@ -33,6 +36,16 @@ fn clusters(call: &Call) -> Result<Vec<ClusterStatus>, Report> {
     let request = Request::Status(StatusParams::default());
     let status: StatusAnswer = door::ask(call, Wish::Served, &request, ANSWER_LIMIT)?;
     Ok(status.clusters)
+}
+
+fn rename(call: &Call, alias: String, to: String) -> Done {
+    let (old, new) = (printable(&alias), printable(&to));
+    let request = Request::ClusterRename(ClusterRenameParams { alias, to });
+    let _: Empty = door::ask(call, Wish::Started, &request, ANSWER_LIMIT)?;
+    output::talk(format!(
+        "`{old}` is called `{new}` now, and so is its file; in shells that use it: eksd use {new}"
+    ));
+    Ok(0)
 }
 
 fn remove(call: &Call, alias: String) -> Done {

@@ -13,7 +13,7 @@ use crate::{
 /// Compares files with AWS now.
 pub(super) fn sync(call: &Call, alias: Option<String>) -> Done {
     let request = Request::ClusterSync(ClusterSyncParams { alias });
-    // Each cluster is a call to AWS, and all of them may be hundreds.
+    // Each cluster is a call to AWS; hundreds of them go out at AWS's pace.
     let done: SyncDone = door::ask(call, Wish::Started, &request, ANSWER_LIMIT * 8)?;
     let mut code = 0;
     for cluster in &done.clusters {

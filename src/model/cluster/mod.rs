@@ -1,9 +1,23 @@
-//! What EKS says about a cluster.
+//! Clusters: what EKS says about one, what is registered here, and how the two come apart.
+
+mod access;
+mod compare;
+mod drift;
+mod fight;
+pub mod timing;
+mod words;
 
 use jiff::Timestamp;
 
+pub use self::{
+    access::{EndpointAccess, check_alias, check_proxy_url},
+    compare::{Comparison, Found, compare},
+    drift::{Change, Drift, Drifts, Kind, NEWS_STAYS, Part},
+    fight::{Fight, MOST_PUT_BACK, Verdict},
+};
+
 /// The answer of `DescribeCluster`, as far as eksd uses it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterFacts {
     /// The name within account and region.
     pub name: String,
@@ -25,6 +39,10 @@ pub struct ClusterFacts {
     pub platform_version: Option<String>,
     /// `API`, `API_AND_CONFIG_MAP` or `CONFIG_MAP`.
     pub authentication_mode: Option<String>,
+    /// From where its API server can be reached, where EKS says so.
+    pub access: Option<EndpointAccess>,
+    /// Whose it is, of a cluster that is not EKS's own and only registered there (EKS Connector).
+    pub connector: Option<String>,
 }
 
 impl ClusterFacts {
@@ -38,6 +56,11 @@ impl ClusterFacts {
     /// (AWS CLI `customizations/eks/get_token.py`).
     pub fn token_id(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Returns the account in its ARN.
+    pub fn account(&self) -> Option<&str> {
+        self.arn.split(':').nth(4).filter(|account| !account.is_empty())
     }
 }
 
@@ -62,13 +85,23 @@ pub struct Cluster {
     pub facts: ClusterFacts,
     /// When that was.
     pub checked_at: Option<Timestamp>,
-    /// How it differs from what a person would expect, in words.
-    pub drift: Option<String>,
+    /// How it differs from what a person would expect.
+    pub drifts: Drifts,
 }
 
 impl Cluster {
     /// Returns the profile that asks EKS about it.
     pub fn describer(&self) -> &str {
         self.described_by.as_deref().unwrap_or(&self.profile)
+    }
+
+    /// Returns whether both are the same cluster at AWS, asked about and signed for alike.
+    pub fn is_same_registration(&self, other: &Self) -> bool {
+        self.alias == other.alias
+            && self.name == other.name
+            && self.region == other.region
+            && self.profile == other.profile
+            && self.described_by == other.described_by
+            && self.role_arn == other.role_arn
     }
 }

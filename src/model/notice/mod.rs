@@ -1,14 +1,18 @@
-//! What is worth a desktop notice: a root session that will end, and one that has ended.
+//! What is worth a desktop notice: a root session that will end, and one that has ended; a cluster
+//! that is not as it was.
 //!
-//! One bubble a root session, whatever number of profiles hang on it: each later notice replaces the
-//! earlier one, and a session that is good again withdraws it. What renews by itself is never
-//! mentioned, and nothing is said twice.
+//! One bubble a root session, whatever number of profiles hang on it, and one a cluster: each later
+//! notice replaces the earlier one, and a session or cluster that is good again withdraws it. What
+//! renews by itself is never mentioned, and nothing is said twice.
+
+mod clusters;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
+    cluster::Drift,
     session::{SessionKey, span},
     status::{Confidence, RootEnd},
 };
@@ -42,13 +46,24 @@ pub struct Root {
     pub in_use: bool,
 }
 
+/// Whom a bubble is about; each has one at most.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A root session.
+    Session(SessionKey),
+    /// A registered cluster, by alias.
+    Cluster(String),
+    /// A profile that clusters need.
+    Profile(String),
+}
+
 /// What to do on the desktop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Shows a bubble, or replaces the one this session has.
+    /// Shows a bubble, or replaces the one that is there.
     Show {
         /// Whose.
-        key: SessionKey,
+        about: Subject,
         /// One line.
         title: String,
         /// What it means and what to do.
@@ -56,16 +71,20 @@ pub enum Notice {
         /// Whether it should stay until it is looked at.
         is_urgent: bool,
     },
-    /// Takes the session's bubble away.
+    /// Takes the bubble away.
     Withdraw {
         /// Whose.
-        key: SessionKey,
+        about: Subject,
     },
 }
 
-/// What has been said, by root session.
+/// What has been said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said(BTreeMap<SessionKey, Stage>);
+pub struct Said {
+    roots: BTreeMap<SessionKey, Stage>,
+    /// The drifts that each bubble about a cluster or its profile told.
+    drifts: BTreeMap<Subject, Vec<Drift>>,
+}
 
 impl Said {
     /// Compares what is with what was said, and returns what to say now.
@@ -80,18 +99,18 @@ impl Said {
                 continue;
             }
             let stage = stage_of(root, before, now);
-            let first_seen = !self.0.contains_key(&root.key);
-            let last = self.0.insert(root.key.clone(), stage).unwrap_or(Stage::Good);
+            let first_seen = !self.roots.contains_key(&root.key);
+            let last = self.roots.insert(root.key.clone(), stage).unwrap_or(Stage::Good);
             match stage {
                 Stage::Good if last != Stage::Good => {
-                    notices.push(Notice::Withdraw { key: root.key.clone() });
+                    notices.push(Notice::Withdraw { about: Subject::Session(root.key.clone()) });
                 }
                 Stage::Ended if first_seen => {}
                 stage if last < stage => notices.push(notice(root, stage, now)),
                 _ => {}
             }
         }
-        self.0.retain(|key, _| roots.iter().any(|root| root.key == *key));
+        self.roots.retain(|key, _| roots.iter().any(|root| root.key == *key));
         notices
     }
 }
@@ -141,7 +160,7 @@ fn notice(root: &Root, stage: Stage, now: Timestamp) -> Notice {
     };
     let command = format!("eksd login {}", super::text::printable(&root.login_name));
     Notice::Show {
-        key: root.key.clone(),
+        about: Subject::Session(root.key.clone()),
         title,
         body: format!("{body}\nRun: {command}"),
         is_urgent: stage == Stage::Ended,
