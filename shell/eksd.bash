@@ -140,7 +140,7 @@ __eksd_hook() {
 
 # Works out what this shell uses, and the file that tells about it.
 __eksd_choose() {
-  \builtin local kube="${EKSD_KUBE_DIR:-${HOME-}/.kube/eksd}" alias='' dir='' probe='⎈'
+  \builtin local kube="${EKSD_KUBE_DIR:-${HOME-}/.kube/eksd}" list="${KUBECONFIG-}" alias='' dir='' probe='⎈'
   __eksd_kind='' __eksd_name='' __eksd_file='' __eksd_line='' __eksd_till=0
   if [[ ${#probe} -eq 1 && ${TERM-} != dumb && ${TERM-} != linux && ${EKSD_ASCII:-0} == 0 ]]; then
     __eksd_utf8=1
@@ -150,8 +150,11 @@ __eksd_choose() {
   if [[ -n ${NO_COLOR-} || ${TERM-} == dumb ]]; then __eksd_colours=''; else __eksd_colours=1; fi
 
   while [[ $kube == */ ]]; do kube=${kube%/}; done
-  if [[ ${KUBECONFIG-} == "$kube"/*.yaml && $KUBECONFIG != *:* ]]; then
-    alias=${KUBECONFIG#"$kube"/}
+  # What is kept for one shell or command stands before the clusters' files; of these the first counts.
+  [[ ${list%%:*} != */shell/*[0-9]-[0-9]*.yaml ]] || list=${list#*:}
+  list=${list%%:*}
+  if [[ $list == "$kube"/*.yaml ]]; then
+    alias=${list#"$kube"/}
     alias=${alias%.yaml}
     [[ $alias != */* ]] || alias=''
   fi
@@ -403,7 +406,8 @@ __eksd_use() {
   # Also keeps keys out of a trace.
   \builtin local -
   \builtin set +aeukvxET
-  \builtin local code='' rc=0 arg='' old="${EKSD_USE-}"
+  # The process of the subshell, where this is one.
+  \builtin local code='' rc=0 arg='' pid="$BASHPID" old="${EKSD_USE-}"
   for arg in "$@"; do
     case $arg in -h | --help | --print | --print=*)
       "$__eksd_bin" use "$@"
@@ -429,7 +433,7 @@ __eksd_use() {
       \builtin set -- "$__eksd_previous" "$@"
       ;;
   esac
-  code=$("$__eksd_bin" use --print bash "$@") || rc=$?
+  code=$("$__eksd_bin" use --print bash --shell "$pid" "$@") || rc=$?
   ((rc == 0)) || \builtin return "$rc"
   if [[ -n $__eksd_has_saved ]]; then
     # A profile after a cluster does not keep the cluster's, nor one after the mirror the mirror.

@@ -113,7 +113,7 @@ function __eksd_move {
 
 # Works out what this shell uses, and the file that tells about it.
 function __eksd_choose {
-  \builtin local kube="${EKSD_KUBE_DIR:-${HOME-}/.kube/eksd}" name="" dir="" probe="⎈"
+  \builtin local kube="${EKSD_KUBE_DIR:-${HOME-}/.kube/eksd}" list="${KUBECONFIG-}" name="" dir="" probe="⎈"
   __eksd_kind="" __eksd_name="" __eksd_file="" __eksd_line="" __eksd_till=0
   if [[ ${#probe} -eq 1 && ${TERM-} != dumb && ${TERM-} != linux && ${EKSD_ASCII:-0} == 0 ]]; then
     __eksd_utf8=1
@@ -123,8 +123,11 @@ function __eksd_choose {
   if [[ -n ${NO_COLOR-} || ${TERM-} == dumb ]]; then __eksd_colours=""; else __eksd_colours=1; fi
 
   while [[ $kube == */ ]]; do kube=${kube%/}; done
-  if [[ ${KUBECONFIG-} == "$kube"/*.yaml && $KUBECONFIG != *:* ]]; then
-    name=${KUBECONFIG#"$kube"/}
+  # What is kept for one shell or command stands before the clusters' files; of these the first counts.
+  [[ ${list%%:*} != */shell/*[0-9]-[0-9]*.yaml ]] || list=${list#*:}
+  list=${list%%:*}
+  if [[ $list == "$kube"/*.yaml ]]; then
+    name=${list#"$kube"/}
     name=${name%.yaml}
     [[ $name != */* ]] || name=""
   fi
@@ -340,7 +343,7 @@ function eksd {
 function __eksd_use {
   # Also keeps keys out of a trace.
   \builtin emulate -L zsh -o no_aliases -o no_xtrace -o no_verbose -o no_force_float
-  \builtin local code="" rc=0 arg="" old="${EKSD_USE-}"
+  \builtin local code="" rc=0 arg="" pid="" old="${EKSD_USE-}"
   for arg in "$@"; do
     case $arg in
       (-h|--help|--print|--print=*)
@@ -367,7 +370,10 @@ function __eksd_use {
       \builtin set -- "$__eksd_previous" "$@"
       ;;
   esac
-  code="$("$__eksd_bin" use --print zsh "$@")" || rc=$?
+  # Of the subshell, where this is one. Without the module the whole shell's.
+  \builtin zmodload -F zsh/system p:sysparams 2>/dev/null
+  pid=${sysparams[pid]:-$$}
+  code="$("$__eksd_bin" use --print zsh --shell $pid "$@")" || rc=$?
   (( rc == 0 )) || \builtin return $rc
   if [[ -n $__eksd_has_saved ]]; then
     # A profile after a cluster does not keep the cluster's, nor one after the mirror the mirror.

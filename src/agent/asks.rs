@@ -11,12 +11,10 @@ use super::{
     owner::{Agent, Held},
 };
 use crate::{
-    ipc::wire::{Empty, Resolved, UseParams},
     model::{
         Chain, Credentials, Source, plan,
         session::{Activity, SessionKey, Spec, span},
         status,
-        text::printable,
     },
     report::{Code, Report},
 };
@@ -83,7 +81,10 @@ impl Agent {
                 then(self, best);
             }
             Answer::No(report) if !self.may_yet_be(&wanted, patience) => then(self, Err(report)),
-            Answer::Wait | Answer::No(_) => self.parked.push(Parked { wanted, patience, then }),
+            Answer::Wait | Answer::No(_) => {
+                self.is_news = true;
+                self.parked.push(Parked { wanted, patience, then });
+            }
         }
     }
 
@@ -227,63 +228,6 @@ impl Agent {
             }
             _ => report,
         }
-    }
-
-    pub(super) fn resolve(&self, name: &str) -> Result<Resolved, Report> {
-        if let Ok(cluster) = self.clusters.get(name) {
-            return Ok(Resolved {
-                profile: cluster.profile.clone(),
-                cluster: Some(cluster.alias.clone()),
-                region: Some(cluster.region.clone()),
-                kubeconfig: Some(self.world.kubeconfig_path(name).display().to_string()),
-                needs_mirror: self.needs_mirror(&cluster.profile),
-            });
-        }
-        if self.known.profile(name).is_none() {
-            return Err(self.unknown(name));
-        }
-        let region = self.known.chain(name).ok().and_then(|chain| chain.reach.region.clone());
-        Ok(Resolved {
-            profile: name.to_owned(),
-            cluster: None,
-            region,
-            kubeconfig: None,
-            needs_mirror: self.needs_mirror(name),
-        })
-    }
-
-    /// Returns whether the AWS tools need the mirror config to use the profile as eksd does: what they
-    /// find in the shared cache or in the files they can use as it is.
-    fn needs_mirror(&self, profile: &str) -> bool {
-        self.known.chain(profile).is_ok_and(|chain| {
-            let is_plain = matches!(
-                chain.source,
-                Source::Sso { .. } | Source::SsoTokenOnly { .. } | Source::Keys(_)
-            );
-            !is_plain || !chain.hops.is_empty()
-        })
-    }
-
-    /// Returns the report for a name that is no profile, cluster or sign-in.
-    pub(super) fn unknown(&self, name: &str) -> Report {
-        let what = format!("there is no profile or cluster `{}`", printable(name));
-        let fix = match self.known.near(name, self.clusters.aliases()) {
-            Some(near) => format!("did you mean `{}`?", printable(&near)),
-            None => "`eksd status --all` lists what there is".to_owned(),
-        };
-        Report::new(Code::UnknownProfile, what, fix)
-    }
-
-    pub(super) fn note_use(&mut self, params: &UseParams) -> Result<Empty, Report> {
-        let profile = match (&params.cluster, &params.profile) {
-            (Some(alias), _) => self.clusters.get(alias)?.profile.clone(),
-            (None, Some(profile)) => profile.clone(),
-            (None, None) => return Ok(Empty {}),
-        };
-        let chain = self.known.chain(&profile)?;
-        let (name, specs) = (chain.profile.clone(), chain.specs());
-        self.note_used(&name, &specs);
-        Ok(Empty {})
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Ends {
 impl Agent {
     /// Returns the ends of a profile's or a cluster's credentials.
     pub(super) fn ends(&self, name: &str) -> Result<Ends, Report> {
-        let profile = self.resolve(name)?.profile;
+        let profile = self.resolve(name)?.resolved.profile;
         let chain = self.known.chain(&profile)?;
         let specs = chain.specs();
         let view = self.view(&profile);

@@ -11,13 +11,14 @@ use super::{
     person::Identified,
     shared::Shared,
     tokens::{Handed, TokenAsk},
+    uses::Meant,
     watcher::Change,
 };
 use crate::{
     ipc::wire::{
         ClusterAddParams, ClusterDiscoverParams, ClusterRenameParams, Empty, Explanation, LoginAsk,
         LoginConsole, LoginDone, LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode,
-        Resolved, StatusAnswer, StatusParams, UseParams,
+        StatusAnswer, StatusParams, UseParams,
     },
     model::{
         AwsFiles, ConsoleToken, Credentials, Secret, SsoToken,
@@ -173,7 +174,7 @@ pub(super) enum Event {
     /// Somebody wants to know when that changes.
     Subscribe { reply: Reply<watch::Receiver<u64>> },
     /// Somebody asks what a name stands for.
-    Resolve { name: String, reply: Reply<Resolved> },
+    Resolve { name: String, reply: Reply<Meant> },
     /// A shell uses something.
     Use { params: UseParams, reply: Reply<Empty> },
     /// A person logs in.

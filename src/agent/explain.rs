@@ -10,7 +10,7 @@ use crate::{
 impl Agent {
     /// Explains a profile, or the profile of a cluster.
     pub(super) fn explain(&self, name: &str) -> Result<Explanation, Report> {
-        let resolved = self.resolve(name)?;
+        let resolved = self.resolve(name)?.resolved;
         let Some(known) = self.known.profile(&resolved.profile) else {
             return Err(self.unknown(&resolved.profile));
         };

@@ -66,6 +66,7 @@ impl Agent {
             tracing::debug!(session = %key, "nothing to refresh from");
             return false;
         };
+        self.is_news = true;
         self.last_flight += 1;
         let flight = self.last_flight;
         if let Some(session) = self.sessions.get_mut(key) {

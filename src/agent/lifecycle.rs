@@ -28,7 +28,7 @@ use crate::{
     config::{Env, Paths},
     ipc::wire::{AgentLine, RpcError, Startup},
     report::{Code, Report},
-    store::{atomic, lock::Lock},
+    store::{atomic, lock::Lock, overlays},
     world::{Life, World},
 };
 
@@ -208,6 +208,7 @@ fn begin(detached: bool) -> Result<Begun, Report> {
     ] {
         let _nothing_to_sweep = atomic::sweep_temps(folder);
     }
+    let _nothing_to_sweep = overlays::sweep(&paths.overlay_dir());
     Ok(Begun::Agent(Box::new(Ready { runtime, world, listener, _lock: lock })))
 }
 

@@ -33,6 +33,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod uses;
 mod verdict;
 mod watcher;
 

@@ -123,6 +123,8 @@ pub(super) struct Agent {
     said: Said,
     /// Whether something has happened since the watchers were last told.
     pub(super) is_news: bool,
+    /// When the next comparison of a cluster is due.
+    next_check: Option<Timestamp>,
     /// What each shared token file said last: the mark of its token, or that there is no file. Only a
     /// change of it is news; a file that merely could not be rewritten is not.
     pub(super) files_say: BTreeMap<SessionKey, Option<Secret>>,
@@ -173,6 +175,7 @@ impl Agent {
             last_flight: 0,
             said,
             is_news: true,
+            next_check: None,
             files_say: BTreeMap::new(),
             world,
             mailbox,
@@ -244,10 +247,14 @@ impl Agent {
     }
 
     fn apply(&mut self, event: Event) {
-        // A question changes nothing that somebody watches.
+        // A question changes nothing that somebody watches; where one for credentials does, that is noted
+        // there.
         self.is_news |= !matches!(
             event,
-            Event::Status { .. }
+            Event::Credentials { .. }
+                | Event::Token { .. }
+                | Event::Use { .. }
+                | Event::Status { .. }
                 | Event::Subscribe { .. }
                 | Event::Resolve { .. }
                 | Event::Ends { .. }
@@ -332,6 +339,7 @@ impl Agent {
             if let Some(session) = self.sessions.get_mut(&key) {
                 tracing::info!(session = %key, "the sign-in is over");
                 session.end(None);
+                self.is_news = true;
             }
         }
         for key in std::mem::take(&mut plan.due) {
@@ -345,25 +353,32 @@ impl Agent {
         for notice in self.said.update(&roots, &self.policy.notice_before, now) {
             self.world.notifier.send(notice);
         }
+        let tokens_due = self.tokens_due(now);
+        // All clusters are gone through, and a kubectl waits for its token meanwhile: not for nothing.
+        if self.is_news {
+            self.settle_clusters(now);
+        }
+        let notices_due = notice::wake_at(&roots, &self.policy.notice_before, now);
+        let wakes = [notices_due, tokens_due, self.next_check];
+        for at in wakes.into_iter().flatten() {
+            plan.wake_by(at);
+        }
+        if std::mem::take(&mut self.is_news) {
+            self.changed.send_modify(|revision| *revision += 1);
+        }
+        plan.wake_at
+    }
+
+    /// Does what the present state of things asks for at each cluster.
+    fn settle_clusters(&mut self, now: Timestamp) {
         self.forget_old_news();
         let world = &self.world;
         let file = |alias: &str| world.paths.shown(&world.kubeconfig_path(alias));
         for notice in self.said.update_clusters(self.clusters.all(), file) {
             self.world.notifier.send(notice);
         }
-        let wakes = [
-            notice::wake_at(&roots, &self.policy.notice_before, now),
-            self.clusters_due(now),
-            self.tokens_due(now),
-        ];
-        for at in wakes.into_iter().flatten() {
-            plan.wake_by(at);
-        }
+        self.next_check = self.clusters_due(now);
         self.write_prompts();
-        if std::mem::take(&mut self.is_news) {
-            self.changed.send_modify(|revision| *revision += 1);
-        }
-        plan.wake_at
     }
 
     /// Returns the sign-ins whose estimated end has come.
@@ -437,6 +452,13 @@ impl Agent {
     pub(super) fn note_used(&mut self, profile: &ProfileName, specs: &[Spec]) {
         let now = self.now();
         let until = now.checked_add(self.policy.keep_warm).unwrap_or(Timestamp::MAX);
+        let is_warm = |spec: &Spec| {
+            let session = self.sessions.get(&spec.key);
+            session.is_some_and(|session| session.is_warm(now)) && !self.rested.contains(&spec.key)
+        };
+        let last = self.memory.last_used_at.get(profile);
+        let was_used = last.is_some_and(|last| span(*last, now) < self.policy.keep_warm);
+        self.is_news |= !was_used || !specs.iter().all(is_warm);
         for spec in specs {
             // Whoever was logged out of is still; asking is no login.
             if !spec.wants_person() {

@@ -35,8 +35,8 @@ impl Agent {
     fn role_under(&self, root: &SessionKey, name: Option<&str>) -> Option<Spec> {
         let is_role = |spec: &&Spec| matches!(spec.key, SessionKey::SsoRole { .. });
         let is_under = |spec: &&Spec| spec.parent.as_ref() == Some(root);
-        let named = name.and_then(|name| self.resolve(name).ok()).and_then(|resolved| {
-            self.known.profile(&resolved.profile)?.specs.iter().filter(is_role).find(is_under)
+        let named = name.and_then(|name| self.resolve(name).ok()).and_then(|meant| {
+            self.known.profile(&meant.resolved.profile)?.specs.iter().filter(is_role).find(is_under)
         });
         let now = self.now();
         let warm = || {

@@ -222,7 +222,10 @@ pub struct UseArgs {
     /// Print code for this shell; the shell function does this
     #[arg(long, value_name = "SHELL")]
     pub print: Option<HookShell>,
-    /// A profile or cluster
+    /// The process of this shell, for which a namespace is kept; the shell function says it
+    #[arg(long, value_name = "PID", hide = true)]
+    pub shell: Option<u32>,
+    /// A profile, a cluster, CLUSTER/NAMESPACE, or several clusters: A+B/NAMESPACE
     pub name: Option<String>,
 }
 

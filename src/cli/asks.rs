@@ -6,7 +6,7 @@ use super::door::{self, ANSWER_LIMIT, Call, Wish};
 use crate::{
     config::Env,
     ipc::wire::{
-        CredentialsParams, Empty, Mirror, Request, ResolveParams, Resolved, WireCredentials,
+        CredentialsParams, Empty, Mirror, Owner, Request, ResolveParams, Resolved, WireCredentials,
     },
     model::text::printable,
     report::{Code, Report},
@@ -15,9 +15,9 @@ use crate::{
 /// How long an agent waits for a login that is under way, and its answer then takes.
 const LOGIN_LIMIT: std::time::Duration = std::time::Duration::from_secs(125);
 
-/// Returns what a name stands for.
-pub(super) fn resolve(call: &Call, name: &str) -> Result<Resolved, Report> {
-    let request = Request::Resolve(ResolveParams { name: name.to_owned() });
+/// Returns what a name stands for; a namespace, or several clusters, are kept for the owner.
+pub(super) fn resolve(call: &Call, name: &str, owner: Option<Owner>) -> Result<Resolved, Report> {
+    let request = Request::Resolve(ResolveParams { name: name.to_owned(), owner });
     door::ask(call, Wish::Served, &request, ANSWER_LIMIT)
 }
 

@@ -149,6 +149,11 @@ impl Paths {
         self.runtime_dir.join("endpoint")
     }
 
+    /// Returns the folder of the kubeconfig files that are for one shell or one command.
+    pub fn overlay_dir(&self) -> PathBuf {
+        self.runtime_dir.join("shell")
+    }
+
     /// Returns the path as people write it, with `~` for the home folder.
     pub fn shown(&self, path: &Path) -> String {
         match path.strip_prefix(&self.home) {

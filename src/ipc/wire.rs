@@ -238,8 +238,21 @@ impl std::fmt::Debug for WireToken {
 /// A name to look up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolveParams {
-    /// A cluster's alias or a profile.
+    /// A cluster's alias or a profile, `CLUSTER/NAMESPACE`, or several clusters with `+` in between.
     pub name: String,
+    /// Who will use it: what a namespace, or several clusters, are kept for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}
+
+/// A process of the caller's, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Owner {
+    /// A shell.
+    Shell(u32),
+    /// A command.
+    Command(u32),
 }
 
 /// What a name stands for. A cluster wins over a profile of the same name.
@@ -247,11 +260,11 @@ pub struct ResolveParams {
 pub struct Resolved {
     /// The profile: the one named, or the cluster's.
     pub profile: String,
-    /// The cluster's alias, where the name is one.
+    /// The cluster's alias, where the name is one; of several, the first.
     pub cluster: Option<String>,
     /// Region of the cluster, or of the profile.
     pub region: Option<String>,
-    /// The cluster's file.
+    /// The cluster's file; where there is more than one, what `KUBECONFIG` must be.
     pub kubeconfig: Option<String>,
     /// Whether some tools get the profile's keys without a question only from the mirror config:
     /// anything but plain Identity Center.

@@ -29,6 +29,8 @@ pub mod status;
 pub mod text;
 pub mod token;
 mod transition;
+#[cfg(feature = "agent")]
+pub mod uses;
 
 pub use chain::{Chain, ChainError, MfaWay};
 pub use cluster::ClusterFacts;

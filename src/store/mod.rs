@@ -13,6 +13,7 @@ pub mod kubeconfigs;
 pub mod lock;
 pub mod login_cache;
 pub mod mirror;
+pub mod overlays;
 pub mod prompt_files;
 pub mod sso_cache;
 pub mod state;

@@ -1,7 +1,11 @@
 //! What a warm call and an idle agent cost, counted and not timed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::home::CONFIG;
 use crate::place::Place;
@@ -43,6 +47,69 @@ fn a_warm_call_is_one_process_that_talks_to_the_agent_only() {
         assert!(all - loading <= 90, "{words}: {all} calls, {} after loading", all - loading);
     }
     assert_eq!(place.lab().count("*"), calls, "warm: AWS is not asked");
+}
+
+/// Registers more clusters: what the registry and the file say of one they say of all.
+fn multiply(place: &Place, number: usize) {
+    place.end_agent();
+    let name = "home/.local/state/eksd/clusters.json";
+    let mut registry: Value = serde_json::from_str(&place.read(name)).unwrap();
+    let file = place.read("home/.kube/eksd/demo.yaml");
+    let clusters = registry["clusters"].as_array_mut().unwrap();
+    let first = clusters[0].clone();
+    for more in 1..number {
+        let alias = format!("demo-{more}");
+        place.write(&format!("home/.kube/eksd/{alias}.yaml"), &file.replace("demo", &alias));
+        let mut another = first.clone();
+        another["alias"] = alias.into();
+        clusters.push(another);
+    }
+    place.write(name, &registry.to_string());
+    place.eksd("agent start").ok();
+}
+
+/// Of a program and what it starts, what is done how often: each system call, and the programs.
+fn counted(place: &Place, program: &Path, words: &[&str]) -> (usize, BTreeMap<String, usize>) {
+    let log = place.path("trace");
+    let mut command = place.command(tool("strace"));
+    command.args(["-f", "-o"]).arg(&log).arg(program).args(words);
+    Ran::from(command.output().unwrap()).ok();
+    let text = place.read("trace");
+    let mut calls = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.contains(" resumed>")) {
+        let call = line.split_once(' ').and_then(|(_, rest)| rest.trim_start().split_once('('));
+        if let Some((call, _)) = call {
+            *calls.entry(call.to_owned()).or_default() += 1;
+        }
+    }
+    (text.matches(" execve(").count(), calls)
+}
+
+/// Each cluster has a file of its own: kubectl and the plugin read one, however many there are.
+#[test]
+fn three_hundred_clusters_are_as_one() {
+    let place = Place::new();
+    place.login();
+    place.add_demo();
+    let eksd = place.program("eksd");
+    let mint = || {
+        place.eksd("token --cluster demo").ok();
+        counted(&place, &eksd, &["token", "--cluster", "demo"])
+    };
+    let with_one = mint();
+    multiply(&place, 300);
+    let with_many = mint();
+    assert_eq!(with_one.0, 1, "the plugin is one process");
+    assert_eq!(with_one, with_many);
+    // Of the folder with 300 files kubectl opens one.
+    let file = place.path("home/.kube/eksd/demo.yaml");
+    let words = ["--kubeconfig", file.to_str().unwrap(), "get", "nodes"];
+    let (programs, _) = counted(&place, &tool("kubectl"), &words);
+    assert_eq!(programs, 2, "kubectl and its plugin");
+    let trace = place.read("trace");
+    let opened = trace.lines().filter(|line| line.contains("openat(") && line.contains(".yaml"));
+    let others: Vec<_> = opened.filter(|line| !line.contains("/demo.yaml")).collect();
+    assert!(others.is_empty(), "{others:?}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Place {
     pub(crate) fn at(lab: Option<Lab>) -> Self {
         // Its own path in each agent's command line tells the agents of tests apart.
         let programs = folder(Some(env!("CARGO_TARGET_TMPDIR")), 0o755);
-        for program in ["eksd", "eksd-agent", "eksd-lab"] {
+        for program in ["eksd", "eksd-agent", "eksd-kube-rs", "eksd-lab"] {
             fs::hard_link(built(program), programs.path().join(program)).unwrap();
         }
         let url = lab.as_ref().map_or("http://127.0.0.1:9".to_owned(), Lab::url);

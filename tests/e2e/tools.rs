@@ -19,6 +19,7 @@ pub(crate) fn tool(name: &str) -> PathBuf {
         "Xvfb" => "xvfb",
         "dunstctl" => "dunst",
         "node" => "nodejs",
+        "kubens" => "kubectx",
         other => other,
     };
     std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())

@@ -197,9 +197,11 @@ case "$1 $2" in
   echo "$*" >>"$here/told"
   ;;
 'use --print')
-  case $4 in
+  pid=$5
+  shift 5
+  case $1 in
   alpha | beta)
-    echo "export AWS_PROFILE='$4' EKSD_USE='$4'"
+    echo "export AWS_PROFILE='$1' EKSD_USE='$1'"
     echo 'unset AWS_DEFAULT_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN'
     ;;
   mfa)
@@ -213,9 +215,13 @@ case "$1 $2" in
     echo 'export KUBECONFIG="$HOME/.kube/eksd/cluster.yaml"'
     echo 'unset AWS_DEFAULT_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN'
     ;;
+  cluster/*)
+    echo "export AWS_PROFILE='alpha' AWS_REGION='eu-west-1' EKSD_USE='$1'"
+    echo "export KUBECONFIG=\"/run/shell/$pid-1.yaml:\$HOME/.kube/eksd/cluster.yaml\""
+    ;;
   *)
     echo "echo printed although it failed"
-    echo "no profile or cluster '$4'" >&2
+    echo "no profile or cluster '$1'" >&2
     exit 3
     ;;
   esac

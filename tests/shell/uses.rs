@@ -47,6 +47,34 @@ fn there_and_back() {
     }
 }
 
+/// A subshell is one of its own: what it uses must not reach the shell around it.
+#[test]
+fn a_namespace_is_kept_for_the_process_that_asks() {
+    let place = Place::new();
+    for shell in SHELLS {
+        let own = shell.pick("${sysparams[pid]}", "$BASHPID");
+        let show = format!(
+            "file=${{KUBECONFIG%%:*}}; file=${{file##*/}}; [[ $file == {own}-1.yaml ]] && \
+             echo \"$EKSD_USE for itself\" || echo \"$EKSD_USE $file {own} $$\""
+        );
+        let script = format!(
+            "{}; eksd use cluster/a; {show}
+             ( eksd use cluster/b; {show} )
+             {show}
+             eksd use alpha; echo \"${{KUBECONFIG-none}}\"
+             eksd use -; {show}; __eksd_precmd; echo \"$EKSD_SEGMENT\"",
+            place.source(shell)
+        );
+        assert_eq!(
+            place.says(shell, &[], &script),
+            "cluster/a for itself\ncluster/b for itself\ncluster/a for itself\nnone\n\
+             cluster/a for itself\n⎈ cluster ?\n",
+            "{}",
+            shell.name()
+        );
+    }
+}
+
 #[test]
 fn the_mirror_comes_and_goes() {
     let place = Place::new();

@@ -69,6 +69,7 @@ impl Agent {
         *at = soon.min(*at);
         // Somebody uses it right now, whatever is known of its profile.
         self.clusters.suspects.insert(alias.to_owned());
+        self.is_news = true;
     }
 
     /// Starts the comparisons that are due and returns when the next one is. Only clusters whose

@@ -66,7 +66,8 @@ impl Service {
     }
 
     pub(super) async fn resolve(&self, params: ResolveParams) -> Result<Resolved, Report> {
-        self.mailbox.ask(|reply| Event::Resolve { name: params.name, reply }).await
+        let meant = self.mailbox.ask(|reply| Event::Resolve { name: params.name, reply }).await?;
+        meant.settle(&self.world, params.owner).await
     }
 
     pub(super) async fn note_use(&self, params: UseParams) -> Result<Empty, Report> {

@@ -9,6 +9,7 @@ mod files;
 mod lengths;
 mod logins;
 mod mfa;
+mod quiet;
 mod races;
 mod renewal;
 mod roles;

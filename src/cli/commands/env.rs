@@ -26,7 +26,7 @@ const ROOM: usize = 16 * 1024;
 
 /// Runs `eksd env`.
 pub fn run(call: &Call, args: &EnvArgs) -> Done {
-    let asked = asks::resolve(call, &args.name).and_then(|resolved| {
+    let asked = asks::resolve(call, &args.name, None).and_then(|resolved| {
         Ok((asks::credentials(call, &resolved.profile, ANSWER_LIMIT)?, resolved))
     });
     let (keys, resolved) = match asked {

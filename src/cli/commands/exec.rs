@@ -22,7 +22,7 @@ use crate::{
         variables::{Change, Way},
     },
     config::{Delivery, Settings},
-    ipc::wire::{EndpointOpen, ProfileParams, Request, Resolved},
+    ipc::wire::{EndpointOpen, Owner, ProfileParams, Request, Resolved},
     model::text::printable,
     report::{Code, Report},
 };
@@ -76,7 +76,9 @@ fn check(call: &Call, args: &ExecArgs) -> Result<(), Report> {
 }
 
 fn prepare(call: &Call, args: &ExecArgs) -> Result<Change, Report> {
-    let resolved = asks::resolve(call, &args.name)?;
+    // The command takes this process's place, and its number.
+    let owner = Owner::Command(std::process::id());
+    let resolved = asks::resolve(call, &args.name, Some(owner))?;
     if !args.no_check {
         // A login that is missing is said here, not by the command in the words of its SDK.
         drop(asks::credentials(call, &resolved.profile, ANSWER_LIMIT)?);

@@ -96,10 +96,13 @@ fn used(call: &Call, name: Option<&str>) -> Option<(Kind, String)> {
         let kind = if is_cluster { Kind::Cluster } else { Kind::Profile };
         return Some((kind, name.to_owned()));
     }
-    let cluster = call.env.kubeconfig.as_deref().and_then(|file| {
-        let file = Path::new(file).strip_prefix(&call.paths.kubeconfig_dir).ok()?;
+    let cluster = call.env.kubeconfig.as_deref().and_then(|list| {
+        // What is kept for one shell or command stands first; of the clusters' files the first counts.
+        let mut files = std::env::split_paths(list);
+        let file = files.find(|file| !file.starts_with(call.paths.overlay_dir()))?;
+        let file = file.strip_prefix(&call.paths.kubeconfig_dir).ok()?;
         let alias = file.to_str()?.strip_suffix(".yaml")?;
-        (!alias.contains(['/', ':'])).then(|| (Kind::Cluster, alias.to_owned()))
+        (!alias.contains('/')).then(|| (Kind::Cluster, alias.to_owned()))
     });
     cluster.or_else(|| Some((Kind::Profile, call.env.profile()?.to_owned())))
 }
@@ -380,7 +383,18 @@ mod tests {
                 &[("AWS_PROFILE", "dev"), ("KUBECONFIG", "/home/ann/.kube/config")],
                 owned(Kind::Profile, "dev"),
             ),
-            (&[("KUBECONFIG", "/home/ann/.kube/eksd/a.yaml:/home/ann/.kube/eksd/b.yaml")], None),
+            (
+                &[("KUBECONFIG", "/home/ann/.kube/eksd/a.yaml:/home/ann/.kube/eksd/b.yaml")],
+                owned(Kind::Cluster, "a"),
+            ),
+            (
+                &[
+                    ("KUBECONFIG", "/r/shell/12-34.yaml:/home/ann/.kube/eksd/a.yaml"),
+                    ("EKSD_RUNTIME_DIR", "/r"),
+                ],
+                owned(Kind::Cluster, "a"),
+            ),
+            (&[("KUBECONFIG", "/home/ann/.kube/config:/home/ann/.kube/eksd/a.yaml")], None),
         ] {
             assert_eq!(used_in(pairs, None), expected, "{pairs:?}");
         }

@@ -13,7 +13,7 @@ use crate::{
         variables::{Change, Way},
     },
     config::{Delivery, Settings},
-    ipc::wire::{Empty, Request, Resolved, UseParams},
+    ipc::wire::{Empty, Owner, Request, Resolved, UseParams},
     report::{Code, Report},
 };
 
@@ -31,7 +31,7 @@ pub fn run(call: &Call, args: &UseArgs) -> Done {
         let what = "which profile or cluster? a name is missing";
         return Err(Report::new(Code::Usage, what, "`eksd status --all` lists them").into());
     };
-    let resolved = asks::resolve(call, name)?;
+    let resolved = asks::resolve(call, name, args.shell.map(Owner::Shell))?;
     let change = change(call, name, &resolved)?;
     let uses =
         UseParams { profile: Some(resolved.profile.clone()), cluster: resolved.cluster.clone() };

@@ -39,9 +39,16 @@ pub(crate) fn items(resource: &Resource, cluster: &Cluster) -> Vec<Value> {
     match resource.plural {
         "nodes" => (1..=2)
             .map(|i| {
+                let version = format!("v{}.0-eks-lab", cluster.version);
                 let status = json!({
                     "conditions": [{"type": "Ready", "status": "True"}],
-                    "nodeInfo": {"kubeletVersion": format!("v{}.0-eks-lab", cluster.version)},
+                    // Typed clients insist on all of it.
+                    "nodeInfo": {
+                        "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "",
+                        "kernelVersion": "", "kubeProxyVersion": version,
+                        "kubeletVersion": version, "machineID": "", "operatingSystem": "linux",
+                        "osImage": "", "systemUUID": "",
+                    },
                 });
                 let name = format!("ip-10-0-0-{i}.{}.internal", cluster.name);
                 object(resource, &name, None, json!({"spec": {}, "status": status}))
