@@ -7,6 +7,7 @@ pub mod chain;
 pub mod cluster;
 mod credentials;
 pub mod explain;
+pub mod foreign;
 mod instant;
 pub mod keyring;
 #[cfg(feature = "agent")]

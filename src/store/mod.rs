@@ -5,23 +5,36 @@
 //! a new one, whatever is killed when. Nothing here decides when: the agent does.
 
 pub mod atomic;
+#[cfg(feature = "agent")]
 pub mod clusters;
+#[cfg(feature = "agent")]
 mod fields;
+#[cfg(feature = "agent")]
 pub mod keyring;
+#[cfg(feature = "agent")]
 pub mod kubeconfigs;
+#[cfg(feature = "agent")]
 pub mod lock;
+#[cfg(feature = "agent")]
 pub mod login_cache;
+#[cfg(feature = "agent")]
 pub mod mirror;
+pub mod person_kubeconfig;
+#[cfg(feature = "agent")]
 pub mod prompt_files;
+#[cfg(feature = "agent")]
 pub mod sso_cache;
+#[cfg(feature = "agent")]
 pub mod state;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
+#[cfg(feature = "agent")]
 pub use self::fields::Fields;
 use crate::report::{Code, Report};
 
 /// Folders of the AWS tools belong to the person, who may keep parts of them elsewhere.
+#[cfg(feature = "agent")]
 const SHARED: atomic::Options = atomic::Options { follow: true, volatile: false };
 
 /// What can go wrong on the disk.
@@ -56,6 +69,14 @@ pub enum StoreError {
     Locked {
         /// The file that the lock is for.
         path: PathBuf,
+    },
+    /// client-go's lock was there the whole time.
+    #[error("`{}` has been there for {}: another program is writing, or died", path.display(), in_words(*age))]
+    ForeignLock {
+        /// The lock.
+        path: PathBuf,
+        /// Since when.
+        age: Duration,
     },
     /// Another program writes into a file of eksd's, and there is no room to keep more of that.
     #[error("another program wrote into `{}`, and what it wrote before is still kept", path.display())]
@@ -98,6 +119,17 @@ pub enum Tear {
     NotJson,
 }
 
+/// Returns a span in its largest unit.
+fn in_words(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86400 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86400),
+    }
+}
+
 impl From<StoreError> for Report {
     fn from(error: StoreError) -> Self {
         let what = error.to_string();
@@ -122,6 +154,13 @@ impl From<StoreError> for Report {
             }
             StoreError::Locked { .. } => {
                 Self::new(Code::WriteFailed, what, "try again; if it stays so, end that program")
+            }
+            StoreError::ForeignLock { path, .. } => {
+                let fix = format!(
+                    "if no kubectl, helm or eksctl is running, remove it: rm -f '{}'",
+                    path.display()
+                );
+                Self::new(Code::WriteFailed, what, fix)
             }
             StoreError::Crowded { path } => {
                 let path = path.display();
