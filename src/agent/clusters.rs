@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     aws::Kind,
-    ipc::wire::{ClusterAddParams, ClusterStatus, Empty, SyncedCluster},
+    ipc::wire::{ClusterAddParams, ClusterDescribed, ClusterStatus, Empty, SyncedCluster},
     model::{
         Credentials, Reach,
         cluster::{Cluster, ClusterFacts},
@@ -135,15 +135,37 @@ impl Errand {
         world: &Arc<World>,
         mailbox: &Mailbox,
     ) -> Result<(ClusterFacts, Vec<String>), Report> {
+        let facts = self.ask_aws(world, mailbox).await?;
+        let changes = write_file(world, &self.alias, &facts).await?;
+        Ok((facts, changes))
+    }
+
+    async fn ask_aws(&self, world: &World, mailbox: &Mailbox) -> Result<ClusterFacts, Report> {
         let credentials = self.credentials(mailbox).await?;
         world.pace.wait().await;
         let found = world.aws.describe_cluster(&self.reach, &credentials, &self.name).await;
-        let facts = found.map_err(|error| match error.kind {
+        found.map_err(|error| match error.kind {
             Kind::ClusterNotFound => self.not_found(),
             _ => error.report(self.describer()),
-        })?;
-        let changes = write_file(world, &self.alias, &facts).await?;
-        Ok((facts, changes))
+        })
+    }
+
+    /// Asks AWS and keeps nothing.
+    pub(super) async fn describe(
+        self,
+        world: &World,
+        mailbox: &Mailbox,
+    ) -> Result<ClusterDescribed, Report> {
+        let facts = self.ask_aws(world, mailbox).await?;
+        let (server, certificate_authority) = way_in(&facts)?;
+        Ok(ClusterDescribed {
+            alias: self.alias,
+            name: self.name,
+            region: self.region,
+            arn: facts.arn,
+            server,
+            certificate_authority,
+        })
     }
 
     fn describer(&self) -> &str {
@@ -183,24 +205,26 @@ impl Errand {
     }
 }
 
+/// Returns a cluster's address and CA.
+fn way_in(facts: &ClusterFacts) -> Result<(String, String), Report> {
+    if let (Some(server), Some(certificate_authority), true) =
+        (facts.endpoint.clone(), facts.certificate_authority.clone(), facts.is_usable())
+    {
+        return Ok((server, certificate_authority));
+    }
+    let what =
+        format!("cluster `{}` is {} and has no address to connect to", facts.name, facts.status);
+    let fix = "wait until it is ACTIVE, then run the command again";
+    Err(Report::new(Code::ClusterNotReady, what, fix))
+}
+
 /// Makes a cluster's file say what it must, and returns what was changed.
 async fn write_file(
     world: &Arc<World>,
     alias: &str,
     facts: &ClusterFacts,
 ) -> Result<Vec<String>, Report> {
-    let (Some(server), Some(certificate_authority), true) =
-        (facts.endpoint.clone(), facts.certificate_authority.clone(), facts.is_usable())
-    else {
-        return Err(Report::new(
-            Code::ClusterNotReady,
-            format!(
-                "cluster `{}` is {} and has no address to connect to",
-                facts.name, facts.status
-            ),
-            "wait until it is ACTIVE, then run the command again",
-        ));
-    };
+    let (server, certificate_authority) = way_in(facts)?;
     let path = world.kubeconfig_path(alias);
     let command = world.command.clone();
     let wanted = Wanted { alias: alias.to_owned(), server, certificate_authority, command };

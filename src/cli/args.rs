@@ -6,7 +6,7 @@ use std::{ffi::OsString, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::cluster::{ClusterAddArgs, ClusterCommand};
+pub use self::cluster::{ClusterAddArgs, ClusterAdoptArgs, ClusterCommand, ClusterLintArgs};
 use crate::{config::parse_duration, ipc::wire::MfaCode};
 
 /// Keeps AWS sessions and EKS access alive, and tells you before they end.

@@ -3,6 +3,8 @@
 //! No line of the table is longer than the terminal is wide. What does not fit goes in this order:
 //! the end of the keys, the clock times, the ends of names, what to do.
 
+pub mod columns;
+pub mod diff;
 pub mod explain;
 mod table;
 mod time;

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     clusters::{
-        ClusterAddParams, ClusterName, ClusterStatus, ClusterSyncParams, SyncDone, SyncedCluster,
+        ClusterAddParams, ClusterDescribed, ClusterName, ClusterStatus, ClusterSyncParams,
+        SyncDone, SyncedCluster,
     },
     delivery::{
         EndpointOpen, EnsureAnswer, EnsureParams, Ensured, Mirror, NameParams, ProfileParams,
@@ -93,6 +94,9 @@ pub enum Request {
     /// Registers a cluster and writes its kubeconfig file.
     #[serde(rename = "clusters.add")]
     ClusterAdd(ClusterAddParams),
+    /// What registering a cluster would come to.
+    #[serde(rename = "clusters.describe")]
+    ClusterDescribe(ClusterAddParams),
     /// Forgets a cluster and removes its kubeconfig file.
     #[serde(rename = "clusters.remove")]
     ClusterRemove(ClusterName),

@@ -10,5 +10,6 @@ pub mod lint;
 pub mod merge;
 pub mod plugin;
 pub mod proof;
+pub mod secrets;
 pub mod tree;
 pub mod write;

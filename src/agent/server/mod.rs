@@ -217,6 +217,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             Request::ClusterAdd(params) => {
                 self.tell(id, Box::pin(service.add_cluster(params))).await
             }
+            Request::ClusterDescribe(params) => {
+                self.tell(id, Box::pin(service.describe_cluster(params))).await
+            }
             Request::ClusterRemove(params) => self.tell(id, service.remove_cluster(params)).await,
             Request::ClusterSync(params) => {
                 self.tell(id, Box::pin(service.sync_clusters(params))).await

@@ -16,10 +16,11 @@ use crate::{
     },
     aws::eks_token,
     ipc::wire::{
-        ClusterAddParams, ClusterName, ClusterStatus, ClusterSyncParams, CredentialsParams, Empty,
-        EndpointOpen, EnsureAnswer, EnsureParams, Explanation, LogoutDone, LogoutParams, Mirror,
-        NameParams, ProfileParams, ResolveParams, Resolved, StatusAnswer, StatusParams, SyncDone,
-        TokenParams, UseParams, Whoami, WireCredentials, WireToken,
+        ClusterAddParams, ClusterDescribed, ClusterName, ClusterStatus, ClusterSyncParams,
+        CredentialsParams, Empty, EndpointOpen, EnsureAnswer, EnsureParams, Explanation,
+        LogoutDone, LogoutParams, Mirror, NameParams, ProfileParams, ResolveParams, Resolved,
+        StatusAnswer, StatusParams, SyncDone, TokenParams, UseParams, Whoami, WireCredentials,
+        WireToken,
     },
     model::token,
     report::{Code, Report},
@@ -167,6 +168,14 @@ impl Service {
     ) -> Result<ClusterStatus, Report> {
         let errand = self.mailbox.ask(|reply| Event::ClusterAdd { params, reply }).await?;
         errand.run(&self.world, &self.mailbox).await.map(|(status, _)| status)
+    }
+
+    pub(super) async fn describe_cluster(
+        &self,
+        params: ClusterAddParams,
+    ) -> Result<ClusterDescribed, Report> {
+        let errand = self.mailbox.ask(|reply| Event::ClusterAdd { params, reply }).await?;
+        errand.describe(&self.world, &self.mailbox).await
     }
 
     pub(super) async fn remove_cluster(&self, params: ClusterName) -> Result<Empty, Report> {

@@ -1,5 +1,10 @@
 //! `eksd cluster`: registered clusters and their kubeconfig files.
 
+mod adopt;
+mod files;
+mod into_file;
+mod lint;
+
 use std::path::Path;
 
 use crate::{
@@ -20,15 +25,18 @@ use crate::{
 /// Runs `eksd cluster`.
 pub fn run(call: &Call, command: ClusterCommand) -> Done {
     match command {
-        ClusterCommand::Add(args) => add(call, args),
+        ClusterCommand::Add(args) => add(call, *args),
         ClusterCommand::List { json } => list(call, json),
         ClusterCommand::Path { alias } => path(call, &alias),
         ClusterCommand::Remove { alias } => remove(call, alias),
         ClusterCommand::Sync { alias } => sync(call, alias),
+        ClusterCommand::Adopt(args) => adopt::adopt(call, &args),
+        ClusterCommand::Lint(args) => lint::lint(call, &args),
     }
 }
 
 fn add(call: &Call, args: ClusterAddArgs) -> Done {
+    let target = into_file::Target::of(&args);
     let name = args.name.or(args.name_flag).unwrap_or_default();
     let profile = args.profile.or_else(|| call.env.profile().map(str::to_owned));
     let profile = profile.unwrap_or_else(|| "default".to_owned());
@@ -41,6 +49,10 @@ fn add(call: &Call, args: ClusterAddArgs) -> Done {
         proxy_url: args.proxy_url,
         alias: args.alias,
     };
+    if args.dry_run {
+        return into_file::show(call, &target, params);
+    }
+    let proxy_url = params.proxy_url.clone();
     let request = Request::ClusterAdd(params);
     let cluster: ClusterStatus = door::ask(call, Wish::Started, &request, ANSWER_LIMIT)?;
     let alias = printable(&cluster.cluster);
@@ -48,7 +60,7 @@ fn add(call: &Call, args: ClusterAddArgs) -> Done {
         "`{alias}` is registered: {}\nuse it in this shell: eksd use {alias}",
         printable_sentence(&cluster.kubeconfig)
     ));
-    Ok(0)
+    into_file::merge(call, &target, &cluster, proxy_url)
 }
 
 fn clusters(call: &Call) -> Result<Vec<ClusterStatus>, Report> {

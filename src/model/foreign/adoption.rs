@@ -2,9 +2,9 @@
 //! names, and what their stanzas say afterwards.
 
 use super::{
-    edit::{Change, Place, Step},
+    edit::{Change, Place, Refusal, Step, apply},
     entries::{Entry, Identity, Says},
-    plugin::{Maker, TAKEN_OVER},
+    plugin::{Maker, Said, Stanza, TAKEN_OVER},
     tree::{Document, Kind},
     write::Want,
 };
@@ -159,54 +159,91 @@ fn fitted(text: &str) -> String {
     if fitted.is_empty() { "cluster".to_owned() } else { fitted }
 }
 
-/// What a file's rewriting comes to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rewriting {
-    /// The changes.
-    pub changes: Vec<Change>,
-    /// The users that are rewritten.
-    pub users: Vec<String>,
-    /// Users whose contexts disagree: they stay as they are.
-    pub torn: Vec<String>,
+/// A user that is to ask eksd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Its name.
+    pub user: String,
+    /// The registered cluster that it asks for.
+    pub alias: String,
+    /// What it said when that was decided; one that says something else by now is left alone.
+    said: Said,
 }
 
-/// Plans the rewriting of one file: every user of an entry that belongs to an alias of `done` asks eksd
-/// from now on.
-pub fn rewriting(
+/// Returns the users of one file that are to ask eksd, where the aliases of `done` are registered, and
+/// those whose contexts disagree about that.
+pub fn taken(
     rows: &[Row],
     document: &Document,
     file: usize,
     done: &[String],
-    command: &str,
-) -> Rewriting {
-    let mut rewriting = Rewriting::default();
+) -> (Vec<Taken>, Vec<String>) {
     let mut users: Vec<(usize, &str, Option<&str>)> = Vec::new();
+    let mut torn: Vec<String> = Vec::new();
     for row in rows {
-        let is_ours = matches!(row.fate, Fate::Ours(_));
         let Some((_, at)) = row.entry.user_at.filter(|(in_file, _)| *in_file == file) else {
             continue;
         };
+        let is_ours = matches!(row.fate, Fate::Ours(_));
         let alias = row.alias().filter(|alias| !is_ours && done.iter().any(|it| it == alias));
-        match users.iter_mut().find(|(other, _, _)| *other == at) {
-            Some((_, _, other)) if *other == alias => (),
-            Some((_, user, other)) => {
-                if !rewriting.torn.iter().any(|torn| torn == user) {
-                    rewriting.torn.push((*user).to_owned());
-                }
-                *other = None;
-            }
+        match users.iter().find(|(other, _, _)| *other == at) {
             None => users.push((at, &row.entry.user, alias)),
+            Some((_, user, other)) if *other != alias && !torn.iter().any(|it| it == user) => {
+                torn.push((*user).to_owned());
+            }
+            Some(_) => (),
         }
     }
-    for (at, user, alias) in users {
-        if let Some(alias) = alias
-            && !rewriting.torn.iter().any(|torn| torn == user)
-        {
-            rewriting.changes.extend(ask_eksd(document, at, alias, command));
-            rewriting.users.push(user.to_owned());
+    let items = document.items(&document.root, "users");
+    let taken = users.into_iter().filter_map(|(at, user, alias)| {
+        let said = Stanza::of_user(document, &items[at])?.says();
+        let alias = alias.filter(|_| !torn.iter().any(|it| it == user))?.to_owned();
+        Some(Taken { user: user.to_owned(), alias, said })
+    });
+    let taken = taken.collect();
+    (taken, torn)
+}
+
+/// A text in which users ask eksd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewritten {
+    /// The text.
+    pub text: String,
+    /// The users that could not be edited, and why.
+    pub refused: Vec<(String, Refusal)>,
+    /// The users that are edited.
+    pub users: usize,
+}
+
+/// Edits the users' stanzas so that they ask `command`.
+pub fn rewrite(text: &str, taken: &[Taken], command: &str) -> Result<Rewritten, Refusal> {
+    let document = Document::read(text)?;
+    let items = document.items(&document.root, "users");
+    let of = |it: &Taken| {
+        let at = items.iter().position(|item| document.text(item, "name") == Some(&it.user))?;
+        let says = Stanza::of_user(&document, &items[at])?.says();
+        (says == it.said).then(|| ask_eksd(&document, at, &it.alias, command))
+    };
+    let edits: Vec<(&str, Vec<Change>)> =
+        taken.iter().filter_map(|it| Some((it.user.as_str(), of(it)?))).collect();
+    if let Ok(text) = apply(text, &edits.iter().flat_map(|(_, it)| it.clone()).collect::<Vec<_>>())
+    {
+        return Ok(Rewritten { text, refused: Vec::new(), users: edits.len() });
+    }
+    // One of them cannot be edited: the others can.
+    let mut refused = Vec::new();
+    let mut changes = Vec::new();
+    let mut users = 0;
+    for (user, edit) in edits {
+        match apply(text, &edit) {
+            Ok(_) => {
+                users += 1;
+                changes.extend(edit);
+            }
+            Err(refusal) => refused.push((user.to_owned(), refusal)),
         }
     }
-    rewriting
+    Ok(Rewritten { text: apply(text, &changes)?, refused, users })
 }
 
 /// The version of the exec API that eksd's stanzas ask for.

@@ -105,13 +105,32 @@ fn users_are_rewritten_once_and_only_where_contexts_agree() {
         stanza("b"),
         stanza("c"),
     );
-    let documents = [Document::read(&text).unwrap()];
+    let documents = [&Document::read(&text).unwrap()];
     let entries = Files(&documents).entries(0).into_iter().map(|entry| (0, entry)).collect();
     let rows = plan(entries, &[], "own");
     let done = ["a".to_owned(), "b".to_owned(), "b2".to_owned()];
-    let rewriting = rewriting(&rows, &documents[0], 0, &done, "/usr/bin/eksd");
-    assert_eq!(rewriting.users, ["a"], "`c` was not registered");
-    assert_eq!(rewriting.torn, ["b"], "it signs for two clusters");
-    let edited = super::super::edit::apply(&text, &rewriting.changes).unwrap();
-    assert_eq!(edited.matches("/usr/bin/eksd").count(), 1, "{edited}");
+    let (taken, torn) = taken(&rows, documents[0], 0, &done);
+    assert_eq!(taken.iter().map(|it| it.user.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(torn, ["b"], "it signs for two clusters; and `c` was not registered");
+    let edited = rewrite(&text, &taken, "/usr/bin/eksd").unwrap();
+    assert_eq!((edited.users, edited.text.matches("/usr/bin/eksd").count()), (1, 1), "{edited:?}");
+    // Somebody else was faster: what the user says now was not what was decided on.
+    let other = text.replace("--cluster-name, a]", "--cluster-name, z]");
+    assert_eq!(rewrite(&other, &taken, "/usr/bin/eksd").unwrap().text, other);
+    let once = rewrite(&edited.text, &taken, "/usr/bin/eksd").unwrap();
+    assert_eq!((once.users, once.text), (0, edited.text));
+}
+
+#[test]
+fn one_that_cannot_be_edited_does_not_stop_the_others() {
+    let text = "x: &e {command: aws, args: [eks, get-token, --cluster-name, a, --region, r]}\n\
+                users:\n- name: a\n  user:\n    exec: *e\n- name: b\n  user:\n    exec: {command: aws, args: [eks, get-token, --cluster-name, b]}\n\
+                contexts:\n- {name: a, context: {cluster: x, user: a}}\n- {name: b, context: {cluster: x, user: b}}\n";
+    let documents = [&Document::read(text).unwrap()];
+    let entries = Files(&documents).entries(0).into_iter().map(|entry| (0, entry)).collect();
+    let rows = plan(entries, &[], "own");
+    let (taken, _) = taken(&rows, documents[0], 0, &["a".to_owned(), "b".to_owned()]);
+    let edited = rewrite(text, &taken, "/usr/bin/eksd").unwrap();
+    assert_eq!(edited.refused, [("a".to_owned(), Refusal::Shared { line: 5 })]);
+    assert_eq!((edited.users, edited.text.matches("/usr/bin/eksd").count()), (1, 1));
 }

@@ -48,7 +48,7 @@ pub struct Identity {
 
 /// The files of one shell, in their order: what the first one names, the others cannot.
 #[derive(Clone, Copy, Debug)]
-pub struct Files<'a>(pub &'a [Document]);
+pub struct Files<'a>(pub &'a [&'a Document]);
 
 impl<'a> Files<'a> {
     /// Returns the first entry of that name in a list, with its file and index. client-go looks for
@@ -64,7 +64,7 @@ impl<'a> Files<'a> {
 
     /// Returns the entries whose contexts stand in this file.
     pub fn entries(self, file: usize) -> Vec<Entry> {
-        let document = &self.0[file];
+        let document = self.0[file];
         let contexts = document.items(&document.root, "contexts");
         contexts.iter().filter_map(|item| self.entry(file, document, item)).collect()
     }
@@ -84,11 +84,11 @@ impl<'a> Files<'a> {
         let cluster_found = self.find("clusters", cluster);
         let of_cluster = |key: &str| {
             let (at, _, node) = cluster_found?;
-            let document = &self.0[at];
+            let document = self.0[at];
             document.text(document.get(node, "cluster")?, key)
         };
         let server = of_cluster("server").unwrap_or_default();
-        let stanza = found.and_then(|(at, _, node)| Stanza::of_user(&self.0[at], node));
+        let stanza = found.and_then(|(at, _, node)| Stanza::of_user(self.0[at], node));
         let says = match stanza.as_ref().map(Stanza::says) {
             Some(Said::Registered(alias)) => Says::Registered(alias),
             Some(Said::Cluster(maker, named)) => {
@@ -182,6 +182,7 @@ mod tests {
     fn entries(texts: &[&str], file: usize) -> Vec<(String, Says)> {
         let documents: Vec<Document> =
             texts.iter().map(|text| Document::read(text).unwrap()).collect();
+        let documents: Vec<&Document> = documents.iter().collect();
         let entries = Files(&documents).entries(file);
         entries.into_iter().map(|entry| (entry.context, entry.says)).collect()
     }

@@ -78,8 +78,8 @@ pub struct Registered {
 
 /// What the files are compared with.
 pub struct Around<'a> {
-    /// Returns where a program is found, as kubectl looks for it.
-    pub program: &'a dyn Fn(&str) -> Option<String>,
+    /// Returns where a program is found that this file names, as kubectl looks for it.
+    pub program: &'a dyn Fn(usize, &str) -> Option<String>,
     /// The profiles of the AWS files; absent: not known.
     pub profiles: Option<&'a [String]>,
     /// The registered clusters; absent: not known.
@@ -302,7 +302,7 @@ fn user(document: &Document, item: &Node, around: &Around<'_>, findings: &mut Fi
     let Some(stanza) = Stanza::of_user(document, item) else { return };
     let name = document.text(item, "name").unwrap_or_default();
     version(&stanza, name, findings);
-    if (around.program)(stanza.command).is_none() {
+    if (around.program)(findings.file, stanza.command).is_none() {
         let is_bare = !stanza.command.contains('/');
         let (what, fix) = match (stanza.program(), is_bare) {
             ("eksd", _) => ("", "install eksd again, then `eksd cluster adopt --rewrite`"),
@@ -446,10 +446,10 @@ fn region(files: Files<'_>, document: &Document, context: &Node, findings: &mut 
     else {
         return;
     };
-    let Some(stanza) = Stanza::of_user(&files.0[user_file], user) else { return };
+    let Some(stanza) = Stanza::of_user(files.0[user_file], user) else { return };
     let Said::Cluster(_, named) = stanza.says() else { return };
     let Some(asked) = named.region else { return };
-    let document = &files.0[cluster_file];
+    let document = files.0[cluster_file];
     let name = document.text(cluster, "name").unwrap_or_default();
     let server = document.get(cluster, "cluster").and_then(|it| document.text(it, "server"));
     let by_name = Place::of(name).map(|place| place.region);
@@ -498,11 +498,11 @@ fn registered_entry(
     else {
         return;
     };
-    let stanza = Stanza::of_user(&files.0[user_file], user);
+    let stanza = Stanza::of_user(files.0[user_file], user);
     let Some(Said::Registered(alias)) = stanza.map(|stanza| stanza.says()) else { return };
     let mut registered = around.registered.into_iter().flatten();
     let Some(same) = registered.find(|it| it.known.alias == alias) else { return };
-    let document = &files.0[cluster_file];
+    let document = files.0[cluster_file];
     let is_told_by_name = document.text(cluster, "name").and_then(Place::of).is_some();
     let Some(inner) = document.get(cluster, "cluster").filter(|_| !is_told_by_name) else { return };
     let was = std::mem::replace(&mut findings.file, cluster_file);

@@ -28,7 +28,7 @@ fn seen() -> Seen {
 
 fn around<'a>(registered: &'a [Registered], profiles: &'a [String]) -> Around<'a> {
     Around {
-        program: &|name| ["aws", "/usr/bin/eksd"].contains(&name).then(|| name.to_owned()),
+        program: &|_, name| ["aws", "/usr/bin/eksd"].contains(&name).then(|| name.to_owned()),
         profiles: Some(profiles),
         registered: Some(registered),
         own_profile: None,
@@ -50,6 +50,7 @@ fn registered() -> Registered {
 /// `file:line code` of each finding.
 fn found_with(texts: &[&str], seen: &[Seen], around: &Around<'_>) -> Vec<String> {
     let documents: Vec<Document> = texts.iter().map(|text| Document::read(text).unwrap()).collect();
+    let documents: Vec<&Document> = documents.iter().collect();
     let findings = lint(Files(&documents), seen, around);
     let place = |finding: &Finding| match (finding.file, finding.line) {
         (Some(file), Some(line)) => format!("{file}:{line}"),
