@@ -6,6 +6,9 @@
 #![expect(clippy::disallowed_methods, reason = "a test makes files and environments of its own")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
+mod adoption;
+#[cfg(target_os = "linux")]
+mod adoption_kills;
 mod clients;
 mod console;
 mod counts;
@@ -21,6 +24,7 @@ mod intruders;
 #[cfg(target_os = "linux")]
 mod keyrings;
 mod kills;
+mod lint;
 mod long_run;
 mod main_job;
 mod mfa;

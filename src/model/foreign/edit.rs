@@ -155,6 +155,10 @@ impl Writer<'_> {
 
     fn replace(&self, map: &Node, value: &Node, key: &str, to: &Want) -> Result<Splice, Refusal> {
         is_unshared(value)?;
+        if Value::wanted(to).is_said_by(&Value::of_node(value)) {
+            // In its own words.
+            return Ok(Splice { start: value.start, end: value.start, text: String::new() });
+        }
         let (_, map_is_flow) = entries_of(map)?;
         if value.is_null() && !map_is_flow {
             let column = map.column;

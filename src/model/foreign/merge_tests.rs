@@ -57,6 +57,13 @@ fn twice_changes_nothing() {
     let again = merge(Some(NEW), &wanted()).unwrap();
     assert_eq!(again.text, NEW);
     assert!(!again.is_made_current && again.had_context);
+    // kubectl quotes in another way.
+    let quoted = NEW.replace(
+        "\"eksd makes the tokens for this cluster: install it\"",
+        "'eksd makes the tokens for this cluster: install it'",
+    );
+    assert_ne!(quoted, NEW);
+    assert_eq!(merge(Some(&quoted), &wanted()).unwrap().text, quoted);
 }
 
 /// What kubectl and the AWS CLI write where there is nothing.

@@ -33,7 +33,8 @@ impl Value {
         Self::of_node(&document.root)
     }
 
-    fn of_node(node: &Node) -> Self {
+    /// Returns what a value says.
+    pub fn of_node(node: &Node) -> Self {
         let what = match &node.kind {
             Kind::Scalar { text, style } => {
                 What::Scalar { text: text.clone(), is_plain: *style == Style::Plain }
@@ -52,7 +53,8 @@ impl Value {
         Self { what, anchor: node.anchor, tag: node.tag.clone() }
     }
 
-    fn wanted(want: &Want) -> Self {
+    /// Returns what a new value is to say.
+    pub fn wanted(want: &Want) -> Self {
         let what = match want {
             Want::Text(text) => What::Text(text.clone()),
             Want::List(items) => What::List(items.iter().map(Self::wanted).collect()),
