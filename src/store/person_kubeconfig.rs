@@ -61,7 +61,7 @@ pub struct SeenLock {
     pub path: PathBuf,
     /// How long it has been there.
     pub age: Duration,
-    /// Whether eksd made it.
+    /// Whether eksd made it, on this machine.
     pub is_own: bool,
 }
 
@@ -95,8 +95,16 @@ pub fn seen_lock(path: &Path) -> Option<SeenLock> {
     let lock = lock_of(path);
     let metadata = lock.symlink_metadata().ok()?;
     let age = metadata.modified().ok()?.elapsed().unwrap_or_default();
-    let is_own = maker(&lock).is_some();
+    let is_own = maker(&lock).is_some_and(|it| of_this_host(&it));
     Some(SeenLock { path: lock, age, is_own })
+}
+
+/// Removes the lock of an eksd that died, if there is one beside the file.
+pub fn tidy(path: &Path, is_given_up: &dyn Fn() -> bool) -> Result<(), StoreError> {
+    match seen_lock(path) {
+        Some(lock) if lock.is_own => Held::take(path, is_given_up).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// Edits a file under its lock, with a backup beside it. `edit` gets what stands there, and returns what is

@@ -107,6 +107,9 @@ fn a_lock_of_a_dead_eksd_is_removed_and_of_another_host_not() {
     assert!(seen_lock(&place.file()).unwrap().is_own);
     place.edit("two").unwrap();
     assert!(lock.symlink_metadata().is_err());
+    symlink(format!("eksd 1@{}", host()), &lock).unwrap();
+    tidy(&place.file(), &|| true).unwrap();
+    assert!(lock.symlink_metadata().is_err());
     symlink("eksd 1@elsewhere", &lock).unwrap();
     let given_up = edit(&place.file(), Timestamp::UNIX_EPOCH, &|| true, |_| Ok(String::new()));
     assert!(matches!(given_up, Err(StoreError::ForeignLock { .. })), "{given_up:?}");

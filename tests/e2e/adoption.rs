@@ -69,9 +69,9 @@ fn what_both_clis_write_is_adopted_and_kubectl_works_before_and_after() {
         let update = "eks update-kubeconfig --name demo --region eu-west-1";
         let role = "arn:aws:iam::111122223333:role/second";
         run(&place, &cli, &format!("{update} --profile dev")).ok();
-        let aliased =
+        let second =
             format!("{update} --profile dev --alias second --user-alias me --role-arn {role}");
-        run(&place, &cli, &aliased).ok();
+        run(&place, &cli, &second).ok();
         // From the environment, and none at all.
         let mut named = real(&place, &cli);
         named.args(format!("{update} --alias keys --user-alias keys").split_whitespace());

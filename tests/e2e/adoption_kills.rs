@@ -1,6 +1,7 @@
 //! `kill -9` at each file system call of `eksd cluster adopt --rewrite`, and others who write meanwhile.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::adoption::{CONFIG, install, place, real, run, yaml};
@@ -64,7 +65,6 @@ fn a_kill_at_each_call_leaves_the_old_file_or_the_new_one() {
                 assert_eq!(place.read(CONFIG), new);
                 break;
             }
-            use std::os::unix::process::ExitStatusExt;
             assert_eq!(ran.status.signal(), Some(9), "{call} {at}: {said}");
             kills += 1;
             let found = place.read(CONFIG);
@@ -82,10 +82,7 @@ fn a_kill_at_each_call_leaves_the_old_file_or_the_new_one() {
             let next = place.eksd(REWRITE);
             assert_eq!(next.code, Some(0), "{call} {at}: {next:?}");
             assert_eq!(place.read(CONFIG), new, "{call} {at}");
-            assert!(
-                !place.path("home/.kube/config.lock").is_symlink() || found == new,
-                "{call} {at}"
-            );
+            assert!(!place.path("home/.kube/config.lock").is_symlink(), "{call} {at}");
         }
     }
     assert!(

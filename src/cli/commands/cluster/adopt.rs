@@ -41,6 +41,10 @@ pub(super) fn adopt(call: &Call, args: &ClusterAdoptArgs) -> Done {
     }
     let opened = files::open_all(call, &args.files)?;
     let mut code = unreadable(call, &opened);
+    for file in opened.iter().filter(|_| !args.dry_run) {
+        // Of an eksd that was killed. Whoever lives has it for milliseconds.
+        person_kubeconfig::tidy(&file.path, &|| false).map_err(Report::from)?;
+    }
     let told = files::told(call)?;
     let known: Vec<Known> = told.clusters.iter().map(files::known).collect();
     let rows = rows(call, &opened, &known);
