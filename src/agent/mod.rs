@@ -15,6 +15,7 @@ mod endpoint;
 mod ensure;
 mod event;
 pub mod explain;
+mod files;
 mod flights;
 mod kept;
 mod known;
