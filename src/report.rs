@@ -39,6 +39,10 @@ pub enum Code {
     ClusterNotFound,
     /// The cluster exists but cannot be used now (being created, deleted, failed).
     ClusterNotReady,
+    /// A token for a cluster was refused, by AWS or, as it seems, by the cluster.
+    TokenRefused,
+    /// AWS accepts the tokens for a cluster, and the cluster, as it seems, does not take who they are of.
+    IdentityRefused,
     /// A login was started and did not end well.
     LoginFailed,
     /// The person, or the directory, said no.

@@ -142,6 +142,7 @@ fn surroundings(env: &Env) -> Surroundings {
             sso_oidc: env.aws_endpoint_url_sso_oidc.clone(),
             eks: env.aws_endpoint_url_eks.clone(),
             signin: env.aws_endpoint_url_signin.clone(),
+            iam: env.aws_endpoint_url_iam.clone(),
         }
     };
     Surroundings {

@@ -11,6 +11,7 @@ use crate::{
     model::{
         Chain, ChainError, Credentials, Source,
         cluster::Cluster,
+        discovery::account_of,
         session::{SessionKey, Spec},
         status::{self, View, view},
     },
@@ -220,6 +221,7 @@ impl Agent {
             endpoint_access: access.map(|access| access.as_str().to_owned()),
             public_cidrs: access.map(|access| access.limits().to_vec()).unwrap_or_default(),
             proxy_url: cluster.proxy_url.clone(),
+            report: self.verdict_of(cluster),
         }
     }
 }
@@ -229,16 +231,6 @@ fn can_be_begun(chain: &Chain, phase: status::Phase) -> bool {
     use status::Phase::{Expiring, NeedsLogin, NeedsMfa};
     matches!(phase, NeedsLogin | NeedsMfa | Expiring)
         && chain.specs().first().is_some_and(Spec::is_root)
-}
-
-fn account_of(chain: &Chain) -> Option<String> {
-    match (chain.hops.last(), &chain.source) {
-        (Some(hop), _) => hop.terms.role_arn.split(':').nth(4).map(str::to_owned),
-        (None, Source::Sso { account_id, .. }) => Some(account_id.clone()),
-        (None, Source::Keys(keys)) => keys.account_id.clone(),
-        (None, Source::Console(login)) => login.arn.split(':').nth(4).map(str::to_owned),
-        _ => None,
-    }
 }
 
 fn role_of(chain: &Chain) -> Option<String> {

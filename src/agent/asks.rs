@@ -7,16 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    event::{Ask, Patience, Reply, Signer},
+    event::{Ask, Patience, Reply},
     owner::{Agent, Held},
 };
 use crate::{
-    ipc::wire::TokenParams,
     model::{
-        Chain, Credentials, RoleHop, RoleTerms, Source, plan,
+        Chain, Credentials, Source, plan,
         session::{Activity, SessionKey, Spec, span},
         status,
-        text::printable,
     },
     report::{Code, Report},
 };
@@ -24,11 +22,14 @@ use crate::{
 /// Failures in a row after which a parked asker is told instead of waiting for another try.
 const TRIES_WORTH_WAITING_FOR: u32 = 2;
 
+/// What is done with an answer.
+type Then = Box<dyn FnOnce(&mut Agent, Result<Credentials, Report>) + Send>;
+
 /// An asker that waits.
 pub(super) struct Parked {
     wanted: Wanted,
     patience: Patience,
-    answer: Box<dyn FnOnce(Result<Credentials, Report>) + Send>,
+    then: Then,
 }
 
 /// What somebody asks for.
@@ -57,31 +58,32 @@ impl Agent {
                 return;
             }
         };
-        let answer = move |result| {
+        let then = move |_: &mut Self, result| {
             let _hung_up = reply.send(result);
         };
-        self.ask(chain, ask, Box::new(answer));
+        self.ask(chain, ask, Box::new(then));
     }
 
-    fn ask(
-        &mut self,
-        chain: Chain,
-        ask: &Ask,
-        answer: Box<dyn FnOnce(Result<Credentials, Report>) + Send>,
-    ) {
+    /// Gets the credentials of a chain, now or when a refresh is over.
+    pub(super) fn ask(&mut self, chain: Chain, ask: &Ask, then: Then) {
         let specs = chain.specs();
         if ask.is_use {
             self.note_used(&chain.profile, &specs);
+        } else {
+            self.warm_for_a_look(&specs);
         }
         let wanted = Wanted { chain, specs, min_life: ask.min_life, asked_at: self.now() };
         let patience = ask.patience;
         match self.answer(&wanted, patience != Patience::None) {
-            Answer::Ready(credentials) => answer(Ok(credentials)),
-            Answer::Wait if patience == Patience::None => answer(self.best(&wanted)),
-            Answer::No(report) if !self.may_yet_be(&wanted, patience) => answer(Err(report)),
+            Answer::Ready(credentials) => then(self, Ok(credentials)),
+            Answer::Wait if patience == Patience::None => {
+                let best = self.best(&wanted);
+                then(self, best);
+            }
+            Answer::No(report) if !self.may_yet_be(&wanted, patience) => then(self, Err(report)),
             Answer::Wait | Answer::No(_) => {
                 self.is_news = true;
-                self.parked.push(Parked { wanted, patience, answer });
+                self.parked.push(Parked { wanted, patience, then });
             }
         }
     }
@@ -90,9 +92,9 @@ impl Agent {
     pub(super) fn answer_parked(&mut self) {
         for parked in std::mem::take(&mut self.parked) {
             match self.answer(&parked.wanted, false) {
-                Answer::Ready(credentials) => (parked.answer)(Ok(credentials)),
+                Answer::Ready(credentials) => (parked.then)(self, Ok(credentials)),
                 Answer::No(report) if !self.may_yet_be(&parked.wanted, parked.patience) => {
-                    (parked.answer)(Err(report));
+                    (parked.then)(self, Err(report));
                 }
                 Answer::Wait | Answer::No(_) => self.parked.push(parked),
             }
@@ -226,89 +228,6 @@ impl Agent {
             }
             _ => report,
         }
-    }
-
-    pub(super) fn ask_signer(
-        &mut self,
-        params: &TokenParams,
-        patience: Patience,
-        reply: Reply<Signer>,
-    ) {
-        let (chain, region, cluster_id) = match self.token_subject(params) {
-            Ok(subject) => subject,
-            Err(report) => {
-                if report.code == Code::ClusterNotFound
-                    && let Some(alias) = &params.cluster
-                {
-                    // It may have been made anew since.
-                    self.suspect_cluster(alias);
-                }
-                let _hung_up = reply.send(Err(report));
-                return;
-            }
-        };
-        let reach = chain.reach.to_region(&region);
-        let answer = move |result: Result<Credentials, Report>| {
-            let _hung_up =
-                reply.send(result.map(|credentials| Signer { credentials, reach, cluster_id }));
-        };
-        let ask = Ask::new(chain.profile.as_str(), patience);
-        self.ask(chain, &ask, Box::new(answer));
-    }
-
-    /// Returns whose credentials sign a token, for which region and cluster.
-    fn token_subject(&self, params: &TokenParams) -> Result<(Chain, String, String), Report> {
-        if let Some(alias) = &params.cluster {
-            let cluster = self.clusters.get(alias)?;
-            self.check_not_gone(cluster)?;
-            let chain = self.chain_with_role(
-                &cluster.profile,
-                cluster.role_arn.as_deref(),
-                &cluster.region,
-            )?;
-            return Ok((chain, cluster.region.clone(), cluster.facts.token_id().to_owned()));
-        }
-        let Some(cluster_id) = params.cluster_id.clone().or_else(|| params.cluster_name.clone())
-        else {
-            return Err(Report::new(
-                Code::Usage,
-                "a token is for a cluster, and none was named",
-                "give `--cluster ALIAS`, or `--cluster-name NAME --region REGION`",
-            ));
-        };
-        let profile = params.profile.as_deref().unwrap_or("default");
-        let own_region = self.known.chain(profile)?.reach.region.clone();
-        let region = params.region.clone().or(own_region);
-        let Some(region) = region.or_else(|| self.world.default_region.clone()) else {
-            return Err(Report::new(
-                Code::Usage,
-                format!("no region is known for cluster `{}`", printable(&cluster_id)),
-                "give `--region REGION`, or set `region` in the profile",
-            ));
-        };
-        let chain = self.chain_with_role(profile, params.role_arn.as_deref(), &region)?;
-        Ok((chain, region, cluster_id))
-    }
-
-    /// Returns a profile's chain, with a role assumed at its end where one is named.
-    fn chain_with_role(
-        &self,
-        profile: &str,
-        role_arn: Option<&str>,
-        region: &str,
-    ) -> Result<Chain, Report> {
-        let mut chain = self.known.chain(profile)?.clone();
-        if let (Some(role_arn), Some(origin)) = (role_arn, self.known.origin_of(profile)) {
-            let reach = chain.reach.to_region(region);
-            chain.hops.push(RoleHop {
-                profile: chain.profile.clone(),
-                terms: RoleTerms { role_arn: role_arn.to_owned(), ..RoleTerms::default() },
-                mfa: None,
-                origin: origin.clone(),
-                reach,
-            });
-        }
-        Ok(chain)
     }
 }
 

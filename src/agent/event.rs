@@ -6,22 +6,25 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     clusters::{Errand, Synced},
+    discover::Survey,
     ensure::Ends,
     person::Identified,
     shared::Shared,
+    tokens::{Handed, TokenAsk},
     uses::Meant,
     watcher::Change,
 };
 use crate::{
     ipc::wire::{
-        ClusterAddParams, ClusterRenameParams, Empty, Explanation, LoginAsk, LoginConsole,
-        LoginDone, LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode, StatusAnswer,
-        StatusParams, TokenParams, UseParams,
+        ClusterAddParams, ClusterDiscoverParams, ClusterRenameParams, Empty, Explanation, LoginAsk,
+        LoginConsole, LoginDone, LoginOpen, LoginParams, LogoutDone, LogoutParams, MfaCode,
+        StatusAnswer, StatusParams, UseParams,
     },
     model::{
-        AwsFiles, ConsoleToken, Credentials, Reach, Secret, SsoToken,
+        AwsFiles, ConsoleToken, Credentials, Secret, SsoToken,
         cluster::{Cluster, Found},
         session::{SessionKey, Trouble},
+        token::Subject,
     },
     report::Report,
     store::{keyring::Answer, kubeconfigs::Written},
@@ -95,17 +98,6 @@ impl Ask {
     }
 }
 
-/// What a token is signed with, and for what.
-#[derive(Clone, Debug)]
-pub(super) struct Signer {
-    /// Whose.
-    pub(super) credentials: Credentials,
-    /// The way to the cluster's region.
-    pub(super) reach: Reach,
-    /// What goes into `x-k8s-aws-id`.
-    pub(super) cluster_id: String,
-}
-
 /// What a login tells those who wait for it.
 #[derive(Clone, Debug)]
 pub(super) enum LoginNews {
@@ -173,8 +165,10 @@ pub(super) enum Event {
     Explain { name: String, reply: Reply<Explanation> },
     /// Somebody asks for the session that a profile's credentials come from, for its ends.
     Ends { name: String, reply: Reply<Ends> },
-    /// Somebody asks for what a token is made of.
-    Signer { params: TokenParams, patience: Patience, reply: Reply<Signer> },
+    /// Somebody asks for a token.
+    Token { ask: TokenAsk, reply: Reply<Handed> },
+    /// AWS was asked what it makes of a token signed with that key.
+    TokenJudged { subject: Box<Subject>, access_key_id: String, verdict: Report },
     /// Somebody asks how things are.
     Status { params: StatusParams, reply: Reply<StatusAnswer> },
     /// Somebody wants to know when that changes.
@@ -215,6 +209,8 @@ pub(super) enum Event {
     Changed(Change),
     /// Somebody registers a cluster.
     ClusterAdd { params: ClusterAddParams, reply: Reply<Errand> },
+    /// Somebody looks for clusters: who can be asked.
+    ClusterSurvey { params: ClusterDiscoverParams, reply: Reply<Survey> },
     /// Somebody wants clusters compared with AWS now.
     ClusterErrands { alias: Option<String>, reply: Reply<Vec<Errand>> },
     /// AWS was asked about a cluster.
@@ -231,7 +227,11 @@ pub(super) enum Event {
     /// A cluster's file was written, or could not be.
     ClusterWritten { alias: String, result: Result<Written, Report> },
     /// Somebody looked at the clusters' files: those that say something else than they must.
-    ClustersLooked { different: Vec<String> },
+    ClustersLooked {
+        different: Vec<String>,
+        /// Whether the agent has just started.
+        is_start: bool,
+    },
     /// Somebody gives a cluster another alias.
     ClusterRename { params: ClusterRenameParams, reply: Reply<Empty> },
     /// Somebody forgets a cluster.

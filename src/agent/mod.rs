@@ -10,6 +10,7 @@ mod callback;
 mod clocks;
 mod clusters;
 mod console;
+mod discover;
 mod endpoint;
 mod ensure;
 mod event;
@@ -23,6 +24,7 @@ mod logout;
 mod mirrored;
 mod owner;
 mod person;
+mod process;
 mod prompts;
 mod refresh;
 mod scribe;
@@ -30,7 +32,9 @@ mod server;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod uses;
+mod verdict;
 mod watcher;
 
 use std::sync::Arc;

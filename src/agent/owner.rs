@@ -29,6 +29,7 @@ use super::{
     login::Logins,
     scribe::{PromptLine, Scribe},
     shared::is_shared,
+    tokens::Tokens,
     watcher::{self, Watches},
 };
 use crate::{
@@ -55,6 +56,9 @@ const LAST_WRITES: Duration = Duration::from_millis(300);
 
 /// Shorter, and a chain would go cold between its steps.
 const SHORTEST_WARMTH: Duration = Duration::from_mins(1);
+
+/// How long a chain is warm that somebody only looks through.
+const A_LOOK: Duration = Duration::from_mins(2);
 
 /// A use is kept on disk when the last one kept is this old: it only has to be known to the hour.
 const WORTH_NOTING: Duration = Duration::from_mins(5);
@@ -92,6 +96,7 @@ pub(super) struct Agent {
     pub(super) memory: State,
     pub(super) logins: Logins,
     pub(super) clusters: Clusters,
+    pub(super) tokens: Tokens,
     pub(super) parked: Vec<Parked>,
     pub(super) scribe: Scribe,
     pub(super) reports: BTreeMap<String, Report>,
@@ -115,11 +120,11 @@ pub(super) struct Agent {
     pub(super) last_prompts: Vec<PromptLine>,
     pub(super) flights: BTreeMap<SessionKey, Flight>,
     pub(super) last_flight: u64,
-    said: Said,
+    pub(super) said: Said,
     /// Whether something has happened since the watchers were last told.
     pub(super) is_news: bool,
     /// When the next comparison of a cluster is due.
-    next_check: Option<Timestamp>,
+    pub(super) next_check: Option<Timestamp>,
     /// What each shared token file said last: the mark of its token, or that there is no file. Only a
     /// change of it is news; a file that merely could not be rewritten is not.
     pub(super) files_say: BTreeMap<SessionKey, Option<Secret>>,
@@ -150,6 +155,7 @@ impl Agent {
             memory,
             logins: Logins::default(),
             clusters,
+            tokens: Tokens::default(),
             parked: Vec::new(),
             scribe,
             reports: BTreeMap::new(),
@@ -246,13 +252,14 @@ impl Agent {
         self.is_news |= !matches!(
             event,
             Event::Credentials { .. }
-                | Event::Signer { .. }
+                | Event::Token { .. }
                 | Event::Use { .. }
                 | Event::Status { .. }
                 | Event::Subscribe { .. }
                 | Event::Resolve { .. }
                 | Event::Ends { .. }
                 | Event::Explain { .. }
+                | Event::ClusterSurvey { .. }
                 | Event::MirrorWritten(Ok(None))
         );
         match event {
@@ -263,7 +270,10 @@ impl Agent {
             Event::Ends { name, reply } => {
                 let _hung_up = reply.send(self.ends(&name));
             }
-            Event::Signer { params, patience, reply } => self.ask_signer(&params, patience, reply),
+            Event::Token { ask, reply } => self.ask_token(ask, reply),
+            Event::TokenJudged { subject, access_key_id, verdict } => {
+                self.token_judged(&subject, &access_key_id, &verdict);
+            }
             Event::Status { params, reply } => {
                 let _hung_up = reply.send(self.status(&params));
             }
@@ -294,7 +304,11 @@ impl Agent {
             Event::ClusterAdd { params, reply } => {
                 let _hung_up = reply.send(self.cluster_wanted(&params));
             }
+            Event::ClusterSurvey { params, reply } => {
+                let _hung_up = reply.send(self.survey(&params));
+            }
             Event::ClusterErrands { alias, reply } => {
+                self.forget_refusals(alias.as_deref());
                 let _hung_up = reply.send(self.cluster_errands(alias.as_deref()));
             }
             Event::ClusterFound { cluster, is_new, found, reply } => {
@@ -302,7 +316,9 @@ impl Agent {
             }
             Event::ClusterFailed { alias, report } => Self::cluster_failed(&alias, &report),
             Event::ClusterWritten { alias, result } => self.cluster_written(&alias, result),
-            Event::ClustersLooked { different } => self.clusters_looked(different),
+            Event::ClustersLooked { different, is_start } => {
+                self.clusters_looked(different, is_start);
+            }
             Event::ClusterRename { params, reply } => self.cluster_rename(params, reply),
             Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
             Event::Written { what, report } => {
@@ -337,11 +353,13 @@ impl Agent {
         for notice in self.said.update(&roots, &self.policy.notice_before, now) {
             self.world.notifier.send(notice);
         }
+        let tokens_due = self.tokens_due(now);
         // All clusters are gone through, and a kubectl waits for its token meanwhile: not for nothing.
         if self.is_news {
             self.settle_clusters(now);
         }
-        let wakes = [notice::wake_at(&roots, &self.policy.notice_before, now), self.next_check];
+        let wakes =
+            [notice::wake_at(&roots, &self.policy.notice_before, now), self.next_check, tokens_due];
         for at in wakes.into_iter().flatten() {
             plan.wake_by(at);
         }
@@ -349,18 +367,6 @@ impl Agent {
             self.changed.send_modify(|revision| *revision += 1);
         }
         plan.wake_at
-    }
-
-    /// Does what the present state of things asks for at each cluster.
-    fn settle_clusters(&mut self, now: Timestamp) {
-        self.forget_old_news();
-        let world = &self.world;
-        let file = |alias: &str| world.paths.shown(&world.kubeconfig_path(alias));
-        for notice in self.said.update_clusters(self.clusters.all(), file) {
-            self.world.notifier.send(notice);
-        }
-        self.next_check = self.clusters_due(now);
-        self.write_prompts();
     }
 
     /// Returns the sign-ins whose estimated end has come.
@@ -420,6 +426,14 @@ impl Agent {
             let session = self.session(spec);
             session.warm_until = Some(session.warm_until.map_or(until, |at| at.max(until)));
         }
+    }
+
+    /// Keeps the steps of a chain warm until all of them can have been made, for a question that is no
+    /// use. Not the root: nobody is to be told that it ends.
+    pub(super) fn warm_for_a_look(&mut self, specs: &[Spec]) {
+        let until = self.now().checked_add(A_LOOK).unwrap_or(Timestamp::MAX);
+        let steps: Vec<Spec> = specs.iter().filter(|spec| !spec.is_root()).cloned().collect();
+        self.warm(&steps, until);
     }
 
     /// Notes that a profile is used now.

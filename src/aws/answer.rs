@@ -53,7 +53,8 @@ impl Answer<'_> {
     /// Returns code and message of an error answer, wherever the service puts them: rest-json has
     /// the code in `x-amzn-errortype` (cut at `:`; a `#` ends a namespace), or in `__type` or
     /// `code` (Smithy, "AWS restJson1", "Operation error serialization"); SSO OIDC also in
-    /// `error`, in `OAuth`'s spelling; STS answers XML (Smithy, "AWS query").
+    /// `error`, in `OAuth`'s spelling; STS answers XML (Smithy, "AWS query"),
+    /// or the same as JSON where that was asked for.
     pub(crate) fn words(&self) -> Words {
         let mut words = match self.body.iter().find(|b| !b.is_ascii_whitespace()) {
             Some(b'<') => xml_words(self.body),
@@ -97,9 +98,16 @@ pub(crate) fn is_page(content_type: Option<&str>, body: &[u8]) -> bool {
 }
 
 fn json_words(body: &[u8]) -> Words {
-    let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(body) else {
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice::<Value>(body) else {
         return Words::default();
     };
+    // STS, where it was asked for JSON: as its XML, an `Error` within (aws-iam-authenticator
+    // `pkg/token/token.go` quotes one).
+    if let Some(Value::Object(inner)) = fields.remove("Error") {
+        let request_id = fields.remove("RequestId");
+        fields = inner;
+        fields.extend(request_id.map(|id| ("RequestId".to_owned(), id)));
+    }
     let text = |names: &[&str]| {
         names.iter().find_map(|name| fields.get(*name)?.as_str()).filter(|text| !text.is_empty())
     };
@@ -114,7 +122,8 @@ fn json_words(body: &[u8]) -> Words {
         (None, Some(reason)) => Some(reason.to_owned()),
         (message, None) => message,
     };
-    Words { code: code.map(str::to_owned), message, request_id: None }
+    let request_id = text(&["RequestId"]).map(str::to_owned);
+    Words { code: code.map(str::to_owned), message, request_id }
 }
 
 /// The exception of each `error` in a body of SSO OIDC (its API reference, "`CreateToken`"): used
@@ -151,7 +160,7 @@ fn xml_words(body: &[u8]) -> Words {
 }
 
 /// Returns the text of the first `<name>`, its five predefined entities resolved.
-fn element(text: &str, name: &str) -> Option<String> {
+pub(super) fn element(text: &str, name: &str) -> Option<String> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     let (inner, _) = rest.split_once(&format!("</{name}>"))?;
     let plain = inner
@@ -284,6 +293,12 @@ mod tests {
                 </Error><RequestId>1-2</RequestId></ErrorResponse>",
                 Some("AccessDenied"),
                 Some("User \"x\" & co"),
+            ),
+            (
+                None,
+                r#"{"Error":{"Code":"Throttling","Message":"Rate exceeded","Type":"Sender"},"RequestId":"1-2"}"#,
+                Some("Throttling"),
+                Some("Rate exceeded"),
             ),
             (None, "<html><h1>Welcome to Hotel WiFi</h1></html>", None, None),
             (None, "plain words", None, None),

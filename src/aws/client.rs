@@ -40,6 +40,8 @@ pub struct Endpoints {
     pub eks: Option<String>,
     /// `AWS_ENDPOINT_URL_SIGNIN`.
     pub signin: Option<String>,
+    /// `AWS_ENDPOINT_URL_IAM`.
+    pub iam: Option<String>,
 }
 
 impl Endpoints {
@@ -50,6 +52,7 @@ impl Endpoints {
             Service::Sts => &self.sts,
             Service::Eks => &self.eks,
             Service::Signin => &self.signin,
+            Service::Iam => &self.iam,
         };
         own.as_deref().or(self.all.as_deref()).filter(|url| !url.is_empty())
     }
@@ -191,6 +194,7 @@ impl Aws {
             ("AWS_ENDPOINT_URL_EKS", &endpoints.eks),
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &around.instance.endpoint),
             ("AWS_ENDPOINT_URL_SIGNIN", &endpoints.signin),
+            ("AWS_ENDPOINT_URL_IAM", &endpoints.iam),
         ] {
             if let Some(url) = url
                 && !url.is_empty()
@@ -225,7 +229,10 @@ impl Aws {
     /// Fails without a region.
     pub fn sts_endpoint(&self, reach: &Reach) -> Result<StsEndpoint, AwsError> {
         let region = self.region("MintToken", reach, None)?;
-        let url = self.base_url(Service::Sts, &region, self.fips(reach), self.dual_stack(reach));
+        let url = match self.around.endpoints.of(Service::Sts) {
+            Some(own) => own.trim_end_matches('/').to_owned(),
+            None => hosts::sts_in_token(&region, self.fips(reach), self.dual_stack(reach)),
+        };
         Ok(StsEndpoint { url, region })
     }
 
@@ -263,6 +270,7 @@ impl Aws {
             Service::Sts => hosts::sts(region, fips, dual_stack),
             Service::Eks => hosts::eks(region, fips, dual_stack),
             Service::Signin => hosts::signin(region, fips, dual_stack),
+            Service::Iam => hosts::iam(region, fips, dual_stack).to_owned(),
         }
     }
 

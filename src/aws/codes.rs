@@ -10,6 +10,7 @@ pub(crate) enum Service {
     Sts,
     Eks,
     Signin,
+    Iam,
 }
 
 const PASSES: Class = Class::MayPass { retry_after: None };

@@ -23,9 +23,6 @@ use super::{
 };
 use crate::model::{ClusterFacts, Credentials, Reach, cluster::EndpointAccess};
 
-/// `maxResults` of `ListClusters` is 100 at most; nobody has more than ten thousand clusters.
-const MOST_PAGES: usize = 100;
-
 #[derive(Deserialize)]
 struct DescribeCluster {
     cluster: WireCluster,
@@ -92,6 +89,15 @@ struct ListClusters {
     next_token: Option<String>,
 }
 
+/// Names of clusters of a region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterPage {
+    /// The names.
+    pub names: Vec<String>,
+    /// What to ask for the rest with, where there is more.
+    pub next: Option<String>,
+}
+
 impl Aws {
     /// Asks for the facts of one cluster (`DescribeCluster`).
     ///
@@ -116,40 +122,28 @@ impl Aws {
         result
     }
 
-    /// Asks for the names of all clusters of a region (`ListClusters`, all pages).
-    pub async fn list_clusters(
+    /// Asks for a hundred names of clusters of a region (`ListClusters`): the first ones, or those
+    /// after a page before.
+    pub async fn clusters_page(
         &self,
         reach: &Reach,
         credentials: &Credentials,
-    ) -> Result<Vec<String>, AwsError> {
+        after: Option<&str>,
+    ) -> Result<ClusterPage, AwsError> {
         let secrets = secrets_of(credentials);
         let call = self.call("ListClusters", Service::Eks, reach, secrets).await?;
-        let result = self.pages(&call, credentials).await;
+        let mut path = String::from("/clusters?maxResults=100");
+        if let Some(token) = after {
+            path.push_str("&nextToken=");
+            push_encoded(&mut path, token);
+        }
+        let page: Result<ListClusters, AwsError> = self.get(&call, credentials, &path).await;
+        let result = page.map(|page| ClusterPage {
+            names: page.clusters,
+            next: page.next_token.filter(|token| !token.is_empty()),
+        });
         call.log(&result);
         result
-    }
-
-    async fn pages(
-        &self,
-        call: &Call<'_>,
-        credentials: &Credentials,
-    ) -> Result<Vec<String>, AwsError> {
-        let mut names = Vec::new();
-        let mut next: Option<String> = None;
-        for _ in 0..MOST_PAGES {
-            let mut path = String::from("/clusters?maxResults=100");
-            if let Some(token) = &next {
-                path.push_str("&nextToken=");
-                push_encoded(&mut path, token);
-            }
-            let page: ListClusters = self.get(call, credentials, &path).await?;
-            names.extend(page.clusters);
-            next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(names);
-            }
-        }
-        Err(call.nonsense("a list of clusters without end"))
     }
 
     async fn get<T: DeserializeOwned>(
@@ -159,7 +153,7 @@ impl Aws {
         path: &str,
     ) -> Result<T, AwsError> {
         let url = format!("{}{path}", self.url(Service::Eks, &call.route));
-        let request = signed(call, credentials, &url)
+        let request = signed(call, credentials, "eks", &url)
             .ok_or_else(|| AwsError::local(call.operation, "the request could not be built"))?;
         let response =
             call.route.http.exchange(request).await.map_err(|error| call.unreachable(&error))?;
@@ -167,12 +161,18 @@ impl Aws {
     }
 }
 
-fn signed(call: &Call<'_>, credentials: &Credentials, url: &str) -> Option<HttpRequest> {
+/// Returns a signed GET; `service` is the name that the signature is scoped to.
+pub(super) fn signed(
+    call: &Call<'_>,
+    credentials: &Credentials,
+    service: &str,
+    url: &str,
+) -> Option<HttpRequest> {
     let identity: Identity = for_sdk(credentials).into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(&call.route.region)
-        .name("eks")
+        .name(service)
         .time(system_time(call.signing_time))
         .settings(SigningSettings::default())
         .build()

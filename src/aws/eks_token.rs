@@ -78,6 +78,12 @@ pub fn mint(
     Ok(Minted { token: Secret::new(token), signed_at })
 }
 
+/// Returns the URL inside a token.
+pub(super) fn url_in(token: &Secret) -> Option<Secret> {
+    let url = BASE64_URL_SAFE_NO_PAD.decode(token.expose().strip_prefix(PREFIX)?).ok()?;
+    String::from_utf8(url).ok().map(Secret::new)
+}
+
 fn signed_url(
     credentials: &Credentials,
     cluster_id: &str,
@@ -186,6 +192,7 @@ mod tests {
             let minted = mint(&keys, text("x_k8s_aws_id"), &sts, later).unwrap();
             assert_eq!(minted.token.expose(), text("token"), "{}", text("case"));
             assert_eq!(minted.signed_at, now);
+            assert_eq!(url_in(&minted.token), Some(signed));
         }
     }
 

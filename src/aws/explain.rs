@@ -197,6 +197,7 @@ impl AwsError {
                 match self.operation {
                     "AssumeRole" => "check that the role exists and that its trust policy lets this caller in; if it asks for MFA, set `mfa_serial`, for an external id, `external_id`".to_owned(),
                     web_identity::OPERATION => "check that the role exists and that its trust policy names the issuer, audience and subject of the token".to_owned(),
+                    "ListClusters" => "ask an administrator for the permission `eks:ListClusters`, or name another profile of the account".to_owned(),
                     console::OPERATION => "ask an administrator for the permission `signin:CreateOAuth2Token`".to_owned(),
                     _ => format!("check role, trust policy and permissions; `eksd status {shown} --verbose` names the role"),
                 },

@@ -58,6 +58,20 @@ pub(crate) fn sts(region: &str, fips: bool, dual_stack: bool) -> String {
     regional("sts", region, fips, dual_stack)
 }
 
+/// Returns the base URL of STS that a token for a cluster names. It is not we who call it but the cluster's
+/// authenticator, and only a host that it knows (aws-iam-authenticator `pkg/token/token.go`,
+/// `verifySTSHostnameFormat`, with the domains of `pkg/endpoints/partitions.go`): where a form of the host
+/// is none of those, the plain regional one is named, whatever our own calls use.
+pub(crate) fn sts_in_token(region: &str, fips: bool, dual_stack: bool) -> String {
+    let prefix = partition(region).prefix;
+    // `GetSTSDualStackPartitionDomain` knows none for the isolated partitions.
+    let has_dual_stack = !prefix.contains("-iso");
+    // There is no such host in China, and the lists of the older authenticators leave it out
+    // (`pkg/regions/api_discoverer.go`).
+    let has_fips = prefix != "cn-";
+    sts(region, fips && has_fips, dual_stack && has_dual_stack)
+}
+
 /// Returns the base URL of SSO OIDC in `region`.
 pub(crate) fn sso_oidc(region: &str, fips: bool, dual_stack: bool) -> String {
     regional("oidc", region, fips, dual_stack)
@@ -118,6 +132,60 @@ pub(crate) fn signin(region: &str, fips: bool, dual_stack: bool) -> String {
         }
         _ => regional("signin", region, fips, dual_stack),
     }
+}
+
+/// A partition's IAM: one for all of its regions.
+struct Iam {
+    prefix: &'static str,
+    /// Signatures name this region, whatever region the caller is in.
+    region: &'static str,
+    /// The hosts: plain, FIPS, dual stack, both.
+    hosts: [&'static str; 4],
+}
+
+/// The endpoint rules of `iam` in botocore 1.42.
+#[rustfmt::skip]
+const IAM: [Iam; 8] = [
+    Iam { prefix: "cn-", region: "cn-north-1", hosts: [
+        "https://iam.cn-north-1.amazonaws.com.cn", "https://iam-fips.amazonaws.com.cn",
+        "https://iam.global.api.amazonwebservices.com.cn", "https://iam-fips.api.amazonwebservices.com.cn"] },
+    Iam { prefix: "us-gov-", region: "us-gov-west-1", hosts: [
+        "https://iam.us-gov.amazonaws.com", "https://iam.us-gov.amazonaws.com",
+        "https://iam.us-gov.api.aws", "https://iam.us-gov.api.aws"] },
+    Iam { prefix: "eusc-", region: "eusc-de-east-1", hosts: [
+        "https://iam.eusc-de-east-1.amazonaws.eu", "https://iam-fips.amazonaws.eu",
+        "https://iam.global.api.amazonwebservices.eu", "https://iam-fips.api.amazonwebservices.eu"] },
+    Iam { prefix: "us-iso-", region: "us-iso-east-1", hosts: [
+        "https://iam.us-iso-east-1.c2s.ic.gov", "https://iam-fips.us-iso-east-1.c2s.ic.gov",
+        "https://iam.api.aws.ic.gov", "https://iam-fips.api.aws.ic.gov"] },
+    Iam { prefix: "us-isob-", region: "us-isob-east-1", hosts: [
+        "https://iam.us-isob-east-1.sc2s.sgov.gov", "https://iam-fips.us-isob-east-1.sc2s.sgov.gov",
+        "https://iam.api.aws.scloud", "https://iam-fips.api.aws.scloud"] },
+    Iam { prefix: "eu-isoe-", region: "eu-isoe-west-1", hosts: [
+        "https://iam.eu-isoe-west-1.cloud.adc-e.uk", "https://iam-fips.cloud.adc-e.uk",
+        "https://iam.api.cloud-aws.adc-e.uk", "https://iam-fips.api.cloud-aws.adc-e.uk"] },
+    Iam { prefix: "us-isof-", region: "us-isof-south-1", hosts: [
+        "https://iam.us-isof-south-1.csp.hci.ic.gov", "https://iam-fips.csp.hci.ic.gov",
+        "https://iam.api.aws.hci.ic.gov", "https://iam-fips.api.aws.hci.ic.gov"] },
+    // Last: every region begins with nothing.
+    Iam { prefix: "", region: "us-east-1", hosts: [
+        "https://iam.amazonaws.com", "https://iam-fips.amazonaws.com",
+        "https://iam.global.api.aws", "https://iam-fips.global.api.aws"] },
+];
+
+fn iam_of(region: &str) -> &'static Iam {
+    let last = &IAM[IAM.len() - 1];
+    IAM.iter().find(|known| region.starts_with(known.prefix)).unwrap_or(last)
+}
+
+/// Returns the base URL of IAM in the partition of `region`.
+pub(crate) fn iam(region: &str, fips: bool, dual_stack: bool) -> &'static str {
+    iam_of(region).hosts[usize::from(fips) + 2 * usize::from(dual_stack)]
+}
+
+/// Returns the region that calls of IAM are signed for in the partition of `region`.
+pub(crate) fn iam_region(region: &str) -> &'static str {
+    iam_of(region).region
 }
 
 #[cfg(test)]
@@ -194,6 +262,103 @@ mod tests {
         }
     }
 
+    /// A partition as the authenticator knows it: its name, its domain, its dual-stack domain
+    /// (`pkg/endpoints/partitions.go`), and regions of it.
+    type Known = (&'static str, &'static str, Option<&'static str>, &'static [&'static str]);
+
+    const AUTHENTICATOR: [Known; 8] = [
+        (
+            "aws",
+            "amazonaws.com",
+            Some("api.aws"),
+            &["us-east-1", "eu-west-1", "il-central-1", "mx-central-1", "ap-southeast-7"],
+        ),
+        (
+            "aws-cn",
+            "amazonaws.com.cn",
+            Some("api.amazonwebservices.com.cn"),
+            &["cn-north-1", "cn-northwest-1"],
+        ),
+        ("aws-us-gov", "amazonaws.com", Some("api.aws"), &["us-gov-west-1", "us-gov-east-1"]),
+        ("aws-eusc", "amazonaws.eu", Some("api.amazonwebservices.eu"), &["eusc-de-east-1"]),
+        ("aws-iso", "c2s.ic.gov", None, &["us-iso-east-1", "us-iso-west-1"]),
+        ("aws-iso-b", "sc2s.sgov.gov", None, &["us-isob-east-1"]),
+        ("aws-iso-e", "cloud.adc-e.uk", None, &["eu-isoe-west-1"]),
+        ("aws-iso-f", "csp.hci.ic.gov", None, &["us-isof-south-1"]),
+    ];
+
+    /// What the authenticator of a cluster in this partition says of a host, after
+    /// `verifySTSHostnameFormat`: the second label is the region; the host must be one that the SDK's
+    /// rules give for that region, with or without FIPS and dual stack; its domain must be the
+    /// partition's. The global host is for `aws` alone.
+    async fn authenticator_takes(known: &Known, host: &str) -> bool {
+        let (name, domain, dual_stack_domain, _) = known;
+        if host == "sts.amazonaws.com" {
+            return *name == "aws";
+        }
+        let labels: Vec<&str> = host.split('.').collect();
+        let Some(region) = labels.get(1) else { return false };
+        let rules = aws_sdk_sts::config::endpoint::DefaultResolver::new();
+        let mut resolved = Vec::new();
+        for (fips, dual_stack) in [(false, false), (true, false), (false, true), (true, true)] {
+            let params = aws_sdk_sts::config::endpoint::Params::builder()
+                .region(*region)
+                .use_fips(fips)
+                .use_dual_stack(dual_stack)
+                .build();
+            if let Ok(endpoint) = rules.resolve_endpoint(&params.unwrap()).await {
+                resolved.push(endpoint.url().to_owned());
+            }
+        }
+        let of = labels[2..].join(".");
+        resolved.contains(&format!("https://{host}"))
+            && (of == *domain || Some(of.as_str()) == *dual_stack_domain)
+    }
+
+    #[tokio::test]
+    async fn tokens_name_hosts_that_the_authenticator_takes() {
+        for known in &AUTHENTICATOR {
+            for region in known.3 {
+                for (fips, dual_stack) in
+                    [(false, false), (true, false), (false, true), (true, true)]
+                {
+                    let url = sts_in_token(region, fips, dual_stack);
+                    let host = url.strip_prefix("https://").unwrap();
+                    assert!(authenticator_takes(known, host).await, "{} {host}", known.0);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_authenticator_would_refuse_is_not_named() {
+        let known = |name: &str| AUTHENTICATOR.iter().find(|known| known.0 == name).unwrap();
+        let takes = async |name: &str, host: &str| authenticator_takes(known(name), host).await;
+        // The rules of the test do refuse something.
+        assert!(takes("aws", "sts.amazonaws.com").await);
+        assert!(!takes("aws-us-gov", "sts.amazonaws.com").await);
+        assert!(!takes("aws-cn", "sts.eu-west-1.amazonaws.com").await);
+        assert!(!takes("aws", "sts.eu-west-1.example.com").await);
+        let dual_stack = sts("us-iso-east-1", false, true);
+        assert!(!takes("aws-iso", dual_stack.strip_prefix("https://").unwrap()).await);
+        for (region, fips, dual_stack, expected) in [
+            ("us-iso-east-1", false, true, "https://sts.us-iso-east-1.c2s.ic.gov"),
+            ("us-isob-east-1", true, true, "https://sts-fips.us-isob-east-1.sc2s.sgov.gov"),
+            ("cn-north-1", true, false, "https://sts.cn-north-1.amazonaws.com.cn"),
+            ("cn-north-1", true, true, "https://sts.cn-north-1.api.amazonwebservices.com.cn"),
+            ("eu-west-1", true, true, "https://sts-fips.eu-west-1.api.aws"),
+            ("us-gov-west-1", true, false, "https://sts.us-gov-west-1.amazonaws.com"),
+            (
+                "eusc-de-east-1",
+                true,
+                true,
+                "https://sts-fips.eusc-de-east-1.api.amazonwebservices.eu",
+            ),
+        ] {
+            assert_eq!(sts_in_token(region, fips, dual_stack), expected);
+        }
+    }
+
     /// As the botocore of the AWS CLI 2.38.5 resolves them.
     #[test]
     #[rustfmt::skip]
@@ -229,6 +394,27 @@ mod tests {
             ("eusc-de-east-1", true, true, "https://signin-fips.eusc-de-east-1.api.amazonwebservices.eu"),
         ] {
             assert_eq!(signin(region, fips, dual_stack), expected);
+        }
+    }
+
+    /// As botocore 1.42 of the AWS CLI 1.44.8 resolves them.
+    #[test]
+    fn iam_is_one_for_a_partition() {
+        for (region, fips, dual_stack, host, signed_for) in [
+            ("us-east-1", false, false, "iam.amazonaws.com", "us-east-1"),
+            ("eu-central-2", false, false, "iam.amazonaws.com", "us-east-1"),
+            ("eu-central-2", true, false, "iam-fips.amazonaws.com", "us-east-1"),
+            ("eu-central-2", false, true, "iam.global.api.aws", "us-east-1"),
+            ("eu-central-2", true, true, "iam-fips.global.api.aws", "us-east-1"),
+            ("cn-northwest-1", false, false, "iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("us-gov-east-1", false, false, "iam.us-gov.amazonaws.com", "us-gov-west-1"),
+            ("us-gov-east-1", true, true, "iam.us-gov.api.aws", "us-gov-west-1"),
+            ("us-iso-west-1", false, false, "iam.us-iso-east-1.c2s.ic.gov", "us-iso-east-1"),
+            ("us-isob-east-1", false, true, "iam.api.aws.scloud", "us-isob-east-1"),
+            ("eusc-de-east-1", true, false, "iam-fips.amazonaws.eu", "eusc-de-east-1"),
+        ] {
+            assert_eq!(iam(region, fips, dual_stack), format!("https://{host}"), "{region}");
+            assert_eq!(iam_region(region), signed_for);
         }
     }
 

@@ -1,12 +1,16 @@
 //! Every flag of every command; help and completions are built from here.
 
 mod cluster;
+mod token;
 
 use std::{ffi::OsString, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::cluster::{ClusterAddArgs, ClusterCommand};
+pub use self::{
+    cluster::{ClusterAddArgs, ClusterCommand, ClusterDiscoverArgs},
+    token::TokenArgs,
+};
 use crate::{config::parse_duration, ipc::wire::MfaCode};
 
 /// Keeps AWS sessions and EKS access alive, and tells you before they end.
@@ -44,7 +48,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print a profile's credentials, for `credential_process` in the AWS config
     CredentialProcess(CredentialProcessArgs),
-    /// Print a cluster's token, for kubeconfig; takes the flags of `aws eks get-token`
+    /// Print a cluster's token, for kubeconfig; takes the flags of `aws eks get-token` and
+    /// `aws-iam-authenticator token`
     Token(TokenArgs),
     /// Register clusters, each with a kubeconfig file of its own
     #[command(subcommand)]
@@ -230,32 +235,6 @@ pub struct CredentialProcessArgs {
     /// The profile
     #[arg(long)]
     pub profile: String,
-}
-
-/// `eksd token`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
-pub struct TokenArgs {
-    /// A registered cluster
-    #[arg(long, value_name = "ALIAS", conflicts_with_all = ["cluster_name", "cluster_id"])]
-    pub cluster: Option<String>,
-    /// The cluster's name at AWS
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["cluster", "cluster_id"])]
-    pub cluster_name: Option<String>,
-    /// The id of a local cluster on Outposts
-    #[arg(long, value_name = "ID", conflicts_with = "cluster_name")]
-    pub cluster_id: Option<String>,
-    /// The cluster's region
-    #[arg(long)]
-    pub region: Option<String>,
-    /// The profile that signs; else `AWS_PROFILE`, else `default`
-    #[arg(long)]
-    pub profile: Option<String>,
-    /// A role to assume first
-    #[arg(long, value_name = "ARN", alias = "role")]
-    pub role_arn: Option<String>,
-    /// Only `json` is known
-    #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
-    pub output: Option<String>,
 }
 
 /// `eksd agent …`.

@@ -15,6 +15,34 @@ pub fn asks_for_help(words: &[OsString]) -> bool {
     words.iter().any(|word| word == "--help" || word == "-h")
 }
 
+/// What a person may have meant.
+const TOKEN_OPTIONS: [&str; 10] = [
+    "--cluster",
+    "--cluster-name",
+    "--cluster-id",
+    "--region",
+    "--profile",
+    "--role-arn",
+    "--session-name",
+    "--external-id",
+    "--token-only",
+    "--output",
+];
+
+/// Returns the words of `eksd token` where these are those of the AWS CLI in its own order, as it writes
+/// them into kubeconfigs: `--region R eks get-token --cluster-name N …` (aws-cli
+/// `customizations/eks/update_kubeconfig.py`).
+pub fn as_of_the_aws_cli(words: &[OsString]) -> Option<Vec<OsString>> {
+    let mut at = 0;
+    while let Some(option) = words.get(at)?.to_str()?.strip_prefix("--") {
+        let is_alone = option.contains('=') || option == "no-agent";
+        at += if is_alone { 1 } else { 2 };
+    }
+    let (globals, rest) = words.split_at(at);
+    let [service, operation, rest @ ..] = rest else { return None };
+    (service == "eks" && operation == "get-token").then(|| [globals, rest].concat())
+}
+
 /// Parses `eksd token`; with whether `--no-agent` was given.
 pub fn token(words: &[OsString]) -> Result<(TokenArgs, bool), Report> {
     let mut args = TokenArgs::default();
@@ -23,25 +51,28 @@ pub fn token(words: &[OsString]) -> Result<(TokenArgs, bool), Report> {
         let field = match word {
             "--cluster" => &mut args.cluster,
             "--cluster-name" => &mut args.cluster_name,
-            "--cluster-id" => &mut args.cluster_id,
+            "--cluster-id" | "-i" => &mut args.cluster_id,
             "--region" => &mut args.region,
             "--profile" => &mut args.profile,
-            "--role-arn" | "--role" => &mut args.role_arn,
+            "--role-arn" | "--role" | "-r" => &mut args.role_arn,
+            "--session-name" | "-s" => &mut args.session_name,
+            "--external-id" | "-e" => &mut args.external_id,
             "--output" => &mut args.output,
-            _ => {
-                return Err(words.unknown(
-                    word,
-                    &[
-                        "--cluster",
-                        "--cluster-name",
-                        "--cluster-id",
-                        "--region",
-                        "--profile",
-                        "--role-arn",
-                        "--output",
-                    ],
-                ));
+            "--log-format" | "-l" => &mut args.log_format,
+            "--config" | "-c" => &mut args.config,
+            "--token-only" => {
+                args.token_only = true;
+                continue;
             }
+            "--forward-session-name" => {
+                args.forward_session_name = true;
+                continue;
+            }
+            "--cache" => {
+                args.cache = true;
+                continue;
+            }
+            _ => return Err(words.unknown(word, &TOKEN_OPTIONS)),
         };
         *field = Some(words.value(word)?);
     }
@@ -221,6 +252,71 @@ mod tests {
             // The parser that prints the help means the same.
             let cli = Cli::try_parse_from(words(&format!("eksd token {line}"))).unwrap();
             assert!(matches!(&cli.command, Command::Token(args) if args == expected), "{line}");
+        }
+    }
+
+    /// Of aws-iam-authenticator, `cmd/aws-iam-authenticator/token.go` and `root.go`.
+    #[test]
+    fn token_flags_are_those_of_the_authenticator() {
+        let plain = TokenArgs { cluster_id: Some("demo".into()), ..TokenArgs::default() };
+        let with_role = TokenArgs {
+            role_arn: Some("arn:aws:iam::1:role/r".into()),
+            session_name: Some("ann".into()),
+            external_id: Some("x:1".into()),
+            region: Some("eu-west-1".into()),
+            ..plain.clone()
+        };
+        let ignored = TokenArgs {
+            forward_session_name: true,
+            cache: true,
+            log_format: Some("text".into()),
+            config: Some("f".into()),
+            token_only: true,
+            ..plain.clone()
+        };
+        for (line, expected) in [
+            ("-i demo", &plain),
+            ("--cluster-id demo", &plain),
+            ("-i demo -r arn:aws:iam::1:role/r -s ann -e x:1 --region eu-west-1", &with_role),
+            (
+                "--cluster-id=demo --role=arn:aws:iam::1:role/r --session-name=ann \
+                 --external-id=x:1 --region=eu-west-1",
+                &with_role,
+            ),
+            ("-i demo --forward-session-name --cache -l text -c f --token-only", &ignored),
+            (
+                "--token-only --log-format text --config=f --cache --forward-session-name -i demo",
+                &ignored,
+            ),
+        ] {
+            assert_eq!(&token(&words(line)).unwrap(), &(expected.clone(), false), "{line}");
+            let cli = Cli::try_parse_from(words(&format!("eksd token {line}"))).unwrap();
+            assert!(matches!(&cli.command, Command::Token(args) if args == expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_aws_cli() {
+        for (line, expected) in [
+            (
+                "--region eu-west-1 eks get-token --cluster-name demo --output json",
+                Some("--region eu-west-1 --cluster-name demo --output json"),
+            ),
+            (
+                "--region=eu-west-1 --profile dev eks get-token --cluster-name demo --role arn",
+                Some("--region=eu-west-1 --profile dev --cluster-name demo --role arn"),
+            ),
+            ("eks get-token --cluster-id id", Some("--cluster-id id")),
+            ("--no-agent eks get-token --cluster-id id", Some("--no-agent --cluster-id id")),
+            ("--region eks get-token", None),
+            ("--region eu-west-1 eks list-clusters", None),
+            ("eks", None),
+            ("get-token", None),
+            ("status eks get-token", None),
+            ("--region", None),
+            ("", None),
+        ] {
+            assert_eq!(as_of_the_aws_cli(&words(line)), expected.map(words), "{line}");
         }
     }
 

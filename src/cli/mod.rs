@@ -12,6 +12,7 @@ pub mod exit;
 pub mod hot;
 mod interrupt;
 pub mod output;
+mod progress;
 mod quote;
 mod screen;
 mod variables;
@@ -34,6 +35,9 @@ use crate::{config::Env, report::Report};
 
 /// Runs one of the verbs that other programs call; `None` if `words` name another, or ask for help.
 pub fn run_hot(env: &Env, words: &[OsString]) -> Option<ExitCode> {
+    if let Some(words) = hot::as_of_the_aws_cli(words).filter(|it| !hot::asks_for_help(it)) {
+        return Some(finish_in_one_line(hot_verb(env, &words, hot::token, token::run)));
+    }
     let (verb, words) = words.split_first()?;
     let verb = verb.to_str().filter(|_| !hot::asks_for_help(words))?;
     Some(match verb {

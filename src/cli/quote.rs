@@ -5,6 +5,14 @@ pub(super) fn shell_word(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
+/// Returns `value` as a word of sh, bash or zsh that reads like what a person would type: quoted only
+/// where it needs it. Nothing plain begins with `-` or `~`, or holds `=` where zsh looks for one.
+pub(super) fn typed_word(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./+@:,".contains(c);
+    let begins = value.starts_with(|c: char| c.is_ascii_alphanumeric() || "_./".contains(c));
+    if begins && value.chars().all(is_plain) { value.to_owned() } else { shell_word(value) }
+}
+
 /// Returns `value` as one word for fish, whose single quotes know two escapes (fish manual,
 /// "Quotes").
 pub(super) fn fish_word(value: &str) -> String {
@@ -71,6 +79,21 @@ mod tests {
             ("$(rm -rf ~)`x`\\", r"'$(rm -rf ~)`x`\'"),
         ] {
             assert_eq!(shell_word(value), expected);
+        }
+    }
+
+    #[test]
+    fn words_as_typed() {
+        for (value, expected) in [
+            ("demo-eu.1", "demo-eu.1"),
+            ("arn:aws:iam::1:role/x@y", "arn:aws:iam::1:role/x@y"),
+            ("my profile", "'my profile'"),
+            ("-x", "'-x'"),
+            ("~x", "'~x'"),
+            ("", "''"),
+            ("$(id)", "'$(id)'"),
+        ] {
+            assert_eq!(typed_word(value), expected);
         }
     }
 

@@ -72,8 +72,11 @@ pub fn render(answer: &StatusAnswer, look: &Look) -> String {
     if look.verbose {
         text.push_str(&key_store(answer));
     }
-    let below =
-        answer.reports.iter().chain(shown.iter().filter_map(|profile| profile.report.as_ref()));
+    let below = answer
+        .reports
+        .iter()
+        .chain(answer.clusters.iter().filter_map(|cluster| cluster.report.as_ref()))
+        .chain(shown.iter().filter_map(|profile| profile.report.as_ref()));
     text.push_str(&reports(below, look));
     text
 }
@@ -197,12 +200,27 @@ fn key_store(answer: &StatusAnswer) -> String {
     }
 }
 
+/// Returns the command about a cluster's drift. News needs none.
+fn what_to_do(cluster: &ClusterStatus) -> Option<String> {
+    let sync = || format!("eksd cluster sync {}", printable(&cluster.cluster));
+    if cluster.drifts.is_empty() {
+        // An agent of before names no kinds.
+        return cluster.drift.as_ref().map(|_| sync());
+    }
+    let trouble = cluster.drifts.iter().find(|drift| !drift.is_news)?;
+    Some(match &trouble.fix {
+        Some(command) if command.starts_with("eksd ") => printable_sentence(command),
+        Some(_) => "eksd cluster list".to_owned(),
+        None => sync(),
+    })
+}
+
 fn cluster_row(cluster: &ClusterStatus, profile: Option<&&ProfileStatus>, look: &Look) -> Row {
     let own = profile.map(|profile| profile_row(profile, look));
-    let action = match &cluster.drift {
-        Some(_) => format!("eksd cluster sync {}", printable(&cluster.cluster)),
-        None => own.as_ref().map(|row| row.action.clone()).unwrap_or_default(),
-    };
+    let action = what_to_do(cluster)
+        .or_else(|| cluster.report.as_ref().map(|_| "see below".to_owned()))
+        .or_else(|| own.as_ref().map(|row| row.action.clone()))
+        .unwrap_or_default();
     let mut details = vec![
         format!("profile {}", printable(&cluster.profile)),
         printable_sentence(&cluster.arn),

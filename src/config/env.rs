@@ -99,6 +99,8 @@ variables! {
     aws_endpoint_url_signin: String = "AWS_ENDPOINT_URL_SIGNIN";
     /// Endpoint of EKS alone.
     aws_endpoint_url_eks: String = "AWS_ENDPOINT_URL_EKS";
+    /// Endpoint of IAM alone.
+    aws_endpoint_url_iam: String = "AWS_ENDPOINT_URL_IAM";
     /// `true`: endpoints of the configuration, these variables among them, do not count.
     aws_ignore_configured_endpoint_urls: String = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
     /// PEM file that replaces the platform's roots (AWS CLI, botocore).

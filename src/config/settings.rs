@@ -13,7 +13,7 @@ use self::reader::Reader;
 pub use self::reader::parse_duration;
 use super::Paths;
 use crate::{
-    model::{LoginKey, MfaWay, keyring::KeyringUse},
+    model::{LoginKey, MfaWay, alias::Template, keyring::KeyringUse},
     report::{Code, Report},
 };
 
@@ -60,6 +60,10 @@ pub struct Settings {
     pub keyring: KeyringUse,
     /// `[clusters] check_every`: how often endpoint and CA are compared with AWS.
     pub check_clusters_every: Duration,
+    /// `[clusters] regions`: where `eksd cluster discover` looks besides a profile's own region.
+    pub cluster_regions: Vec<String>,
+    /// `[clusters] alias`: what clusters that are discovered are to be called here.
+    pub cluster_alias: Template,
     /// `[mfa-device.SERIAL] process`: the command that prints its codes.
     mfa_processes: BTreeMap<String, String>,
     /// `[profile.NAME] mfa`.
@@ -83,6 +87,8 @@ impl Default for Settings {
             mfa_session_duration: Duration::from_hours(12),
             keyring: KeyringUse::Off,
             check_clusters_every: Duration::from_hours(6),
+            cluster_regions: Vec::new(),
+            cluster_alias: Template::default(),
             mfa_processes: BTreeMap::new(),
             mfa_ways: BTreeMap::new(),
             session_lengths: BTreeMap::new(),

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     clusters::{
-        ClusterAddParams, ClusterName, ClusterRenameParams, ClusterStatus, ClusterSyncParams,
-        DriftStatus, SyncDone, SyncedCluster,
+        ClusterAddParams, ClusterDiscoverParams, ClusterName, ClusterRenameParams, ClusterStatus,
+        ClusterSyncParams, DiscoverProgress, Discovered, DiscoveredCluster, DriftStatus, NotListed,
+        SyncDone, SyncedCluster,
     },
     delivery::{
         EndpointOpen, EnsureAnswer, EnsureParams, Ensured, Mirror, NameParams, ProfileParams,
@@ -103,6 +104,13 @@ pub enum Request {
     /// Compares the kubeconfig files with AWS now.
     #[serde(rename = "clusters.sync")]
     ClusterSync(ClusterSyncParams),
+    /// Looks for clusters. `discover.progress` notifications come before the answer.
+    #[serde(rename = "clusters.discover")]
+    ClusterDiscover(ClusterDiscoverParams),
+    /// Ends the `clusters.discover` under way on the connection, which then answers with what was
+    /// found so far.
+    #[serde(rename = "clusters.discover.stop")]
+    ClusterDiscoverStop(Empty),
     /// Says what a name stands for.
     #[serde(rename = "resolve")]
     Resolve(ResolveParams),
@@ -201,6 +209,12 @@ pub struct TokenParams {
     /// `--role-arn`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
+    /// What the session of that role is called; else as for every role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_session_name: Option<String>,
+    /// The external id that the role asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
 }
 
 /// A token on the wire.
@@ -210,6 +224,9 @@ pub struct WireToken {
     pub token: String,
     /// When the caller should ask again, `YYYY-MM-DDTHH:MM:SSZ`.
     pub expires_at: String,
+    /// What is known where the cluster seems to refuse these tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
 }
 
 impl std::fmt::Debug for WireToken {
@@ -474,6 +491,9 @@ pub enum Notification {
     /// A login waits for the AWS CLI.
     #[serde(rename = "login.console")]
     LoginConsole(LoginConsole),
+    /// A search for clusters goes on.
+    #[serde(rename = "discover.progress")]
+    DiscoverProgress(DiscoverProgress),
     /// The status is no longer what it was.
     #[serde(rename = "changed")]
     Changed(Empty),

@@ -97,7 +97,7 @@ pub struct Edit {
     pub puts: Vec<Put>,
     /// Whether the old text was not a kubeconfig, so that it must be kept aside.
     pub was_nonsense: bool,
-    /// Whether something that eksd wrote is missing altogether: the text may be half of one.
+    /// Whether something that eksd writes is missing altogether: a text that is there may be half of one.
     pub is_suspect: bool,
 }
 
@@ -111,7 +111,7 @@ pub fn edit(existing: Option<&str>, wanted: &Wanted) -> Edit {
     };
     let before = tree.clone();
     let is_new = existing.is_none() || was_nonsense;
-    let is_suspect = existing.is_some() && !has_parts(&tree, &wanted.alias);
+    let is_suspect = !has_parts(&tree, &wanted.alias);
     let mut puts = Vec::new();
     let mut note = |put: Put| {
         if !puts.contains(&put) {
@@ -302,11 +302,12 @@ fn own_cluster(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(Put)) 
 fn own_user(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(Put)) {
     let user = entry(tree, "users", &wanted.alias, "user");
     let exec = exec_stanza(wanted, &wanted.command);
-    if user.get("exec") != Some(&exec) {
-        let command = user.get("exec").and_then(|exec| exec.get("command")).and_then(Value::as_str);
+    let there = user.get("exec").map(said);
+    if there.as_ref() != Some(&exec) {
+        let command = there.as_ref().and_then(|exec| exec.get("command")).and_then(Value::as_str);
         let is_moved = command.is_some_and(|command| {
             command.rsplit('/').next() == wanted.command.rsplit('/').next()
-                && user.get("exec") == Some(&exec_stanza(wanted, command))
+                && there.as_ref() == Some(&exec_stanza(wanted, command))
         });
         user.insert("exec".into(), exec);
         note(if is_moved { Put::EksdMoved } else { Put::Plugin });
@@ -326,6 +327,17 @@ fn own_user(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(Put)) {
             note(Put::OtherLogin);
         }
     }
+}
+
+/// Returns what a map says, without what is not set: kubectl writes `env: null`.
+fn said(value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Value::Mapping(map) = &mut value {
+        map.retain(|_, value| {
+            !value.is_null() && value.as_sequence().is_none_or(|list| !list.is_empty())
+        });
+    }
+    value
 }
 
 fn exec_stanza(wanted: &Wanted, command: &str) -> Value {

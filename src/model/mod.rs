@@ -3,9 +3,11 @@
 //! Invariant: nothing here can fail for reasons outside it. Its errors are about what the person
 //! configured.
 
+pub mod alias;
 pub mod chain;
 pub mod cluster;
 mod credentials;
+pub mod discovery;
 pub mod explain;
 mod instant;
 pub mod keyring;

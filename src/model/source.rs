@@ -184,6 +184,20 @@ pub struct RoleTerms {
     pub transitive_tags: Vec<String>,
 }
 
+/// Returns whether AWS takes this as the name of a role's session (STS API, `RoleSessionName`).
+pub fn is_session_name(text: &str) -> bool {
+    (2..=64).contains(&text.len()) && text.bytes().all(|b| is_word(b) || b"+=,.@-".contains(&b))
+}
+
+/// Returns whether AWS takes this as an external id (STS API, `ExternalId`).
+pub fn is_external_id(text: &str) -> bool {
+    (2..=1224).contains(&text.len()) && text.bytes().all(|b| is_word(b) || b"+=,.@:/-".contains(&b))
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
 /// A device of a person.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MfaDevice {
@@ -252,4 +266,28 @@ pub enum Source {
         /// The line that says so.
         origin: Origin,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_aws_takes() {
+        for (text, is_name, is_id) in [
+            ("eksd-ann", true, true),
+            ("ann@example.com", true, true),
+            ("a_b+c=d,e.f-g", true, true),
+            ("a", false, false),
+            ("", false, false),
+            ("a b", false, false),
+            ("a/b:c", false, true),
+            ("é!", false, false),
+            ("a\nb", false, false),
+        ] {
+            assert_eq!((is_session_name(text), is_external_id(text)), (is_name, is_id), "{text:?}");
+        }
+        assert!(is_session_name(&"x".repeat(64)) && !is_session_name(&"x".repeat(65)));
+        assert!(is_external_id(&"x".repeat(1224)) && !is_external_id(&"x".repeat(1225)));
+    }
 }

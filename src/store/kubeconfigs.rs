@@ -68,11 +68,14 @@ pub fn put_right(path: &Path, wanted: &Wanted, before: Option<&Wanted>) -> Resul
         return Ok(Written::default());
     }
     let _lock = KubeconfigLock::take(path, PATIENCE)?;
-    let existing = read_whole(path, wanted)?;
-    let (text, mut aside) = match existing {
-        Existing::Nothing => (None, None),
-        Existing::Text(text) => (Some(text), None),
-        Existing::TooLarge => (None, Some(keep_too_large(path)?)),
+    let mut aside = None;
+    let text = match read_whole(path, wanted)? {
+        Existing::Nothing => None,
+        Existing::Text(text) => Some(text),
+        Existing::TooLarge => {
+            aside = Some(keep_too_large(path)?);
+            None
+        }
     };
     let Edit { text: new, puts, was_nonsense, .. } = edit(text.as_deref(), wanted);
     let edits = match before {

@@ -30,8 +30,65 @@ fn written_by_the_cli(place: &Place) -> String {
     place.read("kubeconfig")
 }
 
+/// `command: aws` becomes `command: /path/to/eksd`, and not a word else.
 #[test]
-fn only_the_command_changes_in_an_existing_kubeconfig() {
+fn only_the_command_changes_in_what_update_kubeconfig_wrote() {
+    let place = place();
+    let eksd = place.program("eksd").display().to_string();
+    for more in ["", " --role-arn arn:aws:iam::111122223333:role/second"] {
+        let words = format!(
+            "eks update-kubeconfig --name demo --region eu-west-1 --profile dev --kubeconfig {}{more}",
+            place.path("kubeconfig").display()
+        );
+        place.real(aws_v2(), &words).ok();
+        let before = place.read("kubeconfig");
+        let after = before.replace("command: aws\n", &format!("command: {eksd}\n"));
+        assert_ne!(after, before);
+        place.write("kubeconfig", &after);
+        place.lab().forget_calls();
+        let nodes = kubectl(&place, "get nodes").ok();
+        assert!(nodes.contains("ip-10-0-0-2.demo.internal"), "{nodes}");
+        let who = kubectl(&place, "auth whoami").ok();
+        let expected = if more.is_empty() { DEVELOPER } else { "assumed-role/second/" };
+        assert!(who.contains(expected), "{who}");
+    }
+}
+
+/// As eksctl writes it (`pkg/utils/kubeconfig/kubeconfig.go`) where aws-iam-authenticator is installed.
+#[test]
+fn only_the_command_changes_in_what_eksctl_wrote() {
+    let place = place();
+    let eksd = place.program("eksd").display().to_string();
+    for (more, expected) in [
+        ("", DEVELOPER),
+        (
+            "      - -r\n      - arn:aws:iam::111122223333:role/second\n      - -s\n      - ann\n",
+            "assumed-role/second/ann",
+        ),
+    ] {
+        place.write("ca.pem", &place.lab().kube_ca_pem("demo"));
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: ann@demo.eu-west-1.eksctl.io\n\
+             clusters:\n- name: demo.eu-west-1.eksctl.io\n  cluster:\n    server: {server}\n    \
+             certificate-authority: {ca}\ncontexts:\n- name: ann@demo.eu-west-1.eksctl.io\n  \
+             context:\n    cluster: demo.eu-west-1.eksctl.io\n    \
+             user: ann@demo.eu-west-1.eksctl.io\nusers:\n- name: ann@demo.eu-west-1.eksctl.io\n  \
+             user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      \
+             command: aws-iam-authenticator\n      args:\n      - token\n      - -i\n      - demo\n\
+             {more}      env:\n      - name: AWS_STS_REGIONAL_ENDPOINTS\n        value: regional\n      \
+             - name: AWS_DEFAULT_REGION\n        value: eu-west-1\n      \
+             - name: AWS_PROFILE\n        value: dev\n",
+            server = place.lab().kube_url("demo"),
+            ca = place.path("ca.pem").display(),
+        );
+        place.write("kubeconfig", &text.replace("aws-iam-authenticator", &eksd));
+        let who = kubectl(&place, "auth whoami").ok();
+        assert!(who.contains(expected), "{who}");
+    }
+}
+
+#[test]
+fn the_words_in_the_order_of_eksd_work_too() {
     let place = place();
     let before = written_by_the_cli(&place);
     assert!(before.contains("command: aws") && before.contains("- get-token"), "{before}");
@@ -105,8 +162,12 @@ fn the_flags_of_the_aws_cli() {
     }
     let hops = place.lab().calls_of("AssumeRole");
     assert_eq!(hops.len(), 1, "{hops:?}");
+    let alone = place.eksd("token -i demo --region eu-west-1 --profile dev --token-only").ok();
+    assert!(alone.starts_with("k8s-aws-v1.") && alone.lines().count() == 1, "{alone}");
     for (words, expected) in [
         ("", "which cluster?"),
+        ("-i demo -r arn --forward-session-name", "--session-name NAME"),
+        ("-i demo --config f", "--cluster-id ID"),
         ("--cluster-name demo --cluster demo", "exclude each other"),
         ("--cluster-nam demo", "--cluster-name"),
     ] {

@@ -7,9 +7,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
 mod clients;
+mod cluster_files;
 mod console;
 mod counts;
 mod crowds;
+mod discovery;
 mod endpoint;
 mod exec_plugin;
 #[cfg(target_os = "linux")]
@@ -22,6 +24,7 @@ mod intruders;
 mod keyrings;
 mod kills;
 mod kube_clients;
+mod kubectl;
 mod long_run;
 mod main_job;
 mod mfa;

@@ -24,7 +24,7 @@ fn short_sessions() -> Place {
 }
 
 /// Programs that are ended with the test.
-struct Desktop(Vec<Child>);
+pub(crate) struct Desktop(Vec<Child>);
 
 impl Drop for Desktop {
     fn drop(&mut self) {
@@ -36,7 +36,7 @@ impl Drop for Desktop {
 }
 
 impl Desktop {
-    fn bus(place: &mut Place) -> Self {
+    pub(crate) fn bus(place: &mut Place) -> Self {
         let socket = place.path("bus");
         let address = format!("unix:path={}", socket.display());
         let mut command = place.command(tool("dbus-daemon"));
@@ -54,7 +54,7 @@ impl Desktop {
         desktop
     }
 
-    fn dunst(&mut self, place: &mut Place) {
+    pub(crate) fn dunst(&mut self, place: &mut Place) {
         let number = std::fs::File::create(place.path("display")).unwrap();
         let mut command = place.command(tool("Xvfb"));
         command.args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]);
@@ -80,12 +80,12 @@ fn shown(place: &Place) -> String {
 
 /// A call of `Notify` as the monitor saw it.
 #[derive(Debug)]
-struct Notify {
+pub(crate) struct Notify {
     replaces: u32,
     /// What the daemon answered.
     id: u32,
-    title: String,
-    body: String,
+    pub(crate) title: String,
+    pub(crate) body: String,
 }
 
 fn uint(line: &str) -> u32 {
@@ -94,7 +94,7 @@ fn uint(line: &str) -> u32 {
 
 /// Returns what eksd asked the daemon to show, in order. The monitor may be writing: what is not whole
 /// yet is left out.
-fn notifies(monitor: &str) -> Vec<Notify> {
+pub(crate) fn notifies(monitor: &str) -> Vec<Notify> {
     let lines: Vec<&str> = monitor.lines().collect();
     let calls = lines.iter().enumerate().filter(|(at, line)| {
         line.contains("member=Notify")

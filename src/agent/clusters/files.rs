@@ -94,17 +94,18 @@ impl Agent {
     /// Puts every file right from what is known, without asking AWS, as the agent starts: eksd may
     /// have moved.
     pub(in crate::agent) fn restore_kubeconfigs(&mut self) {
-        if !self.world.is_daemon() {
-            return;
-        }
-        for alias in self.clusters.aliases().collect::<Vec<_>>() {
-            self.write_file(&alias, Job { purpose: Purpose::Start, before: None, registry: None });
+        if self.world.is_daemon() {
+            self.look(true);
         }
     }
 
     /// Looks which files say something else than they must: something in their folder changed. A burst
     /// of changes costs two readings, and what eksd writes itself is no news.
     pub(in crate::agent) fn look_at_kubeconfigs(&mut self) {
+        self.look(false);
+    }
+
+    fn look(&mut self, is_start: bool) {
         if self.clusters.look != Look::Idle {
             self.clusters.look = Look::Again;
             return;
@@ -131,12 +132,12 @@ impl Agent {
                     .collect()
             };
             let different: Vec<String> = blocking(look).await.unwrap_or_default();
-            mailbox.send(Event::ClustersLooked { different });
+            mailbox.send(Event::ClustersLooked { different, is_start });
         });
     }
 
     /// Puts the files back that somebody edited, unless that is a fight.
-    pub(in crate::agent) fn clusters_looked(&mut self, different: Vec<String>) {
+    pub(in crate::agent) fn clusters_looked(&mut self, different: Vec<String>, is_start: bool) {
         let again = self.clusters.look == Look::Again;
         self.clusters.look = Look::Idle;
         let now = self.now();
@@ -150,7 +151,8 @@ impl Agent {
             }
             match self.clusters.fights.entry(alias.clone()).or_default().judge(now) {
                 Verdict::PutBack => {
-                    let job = Job { purpose: Purpose::Edited, before: None, registry: None };
+                    let purpose = if is_start { Purpose::Start } else { Purpose::Edited };
+                    let job = Job { purpose, before: None, registry: None };
                     self.write_file(&alias, job);
                 }
                 Verdict::GiveWay => {

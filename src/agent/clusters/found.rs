@@ -64,6 +64,9 @@ impl Agent {
         for change in &comparison.changes {
             tracing::info!(cluster = alias, what = change.words(), "the cluster changed");
         }
+        if !comparison.changes.is_empty() {
+            self.forget_refusals(Some(&alias));
+        }
         let before = self.wanted_file(&known);
         if let Some(entry) = self.clusters.by_alias.get_mut(&alias) {
             entry.facts = comparison.facts;

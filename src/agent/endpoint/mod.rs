@@ -36,11 +36,14 @@ use self::{
     lease::{Lease, TokenFile, Watch},
     request::{Digest, PATH},
 };
-use super::event::{Ask, Event, Mailbox, Patience, Reply, ending};
+use super::{
+    event::{Ask, Event, Mailbox, Patience, Reply, ending},
+    process,
+};
 use crate::{
     config::Paths,
     ipc::wire::EndpointOpen,
-    model::{Credentials, ProfileName, readers::container::can_serve},
+    model::{Credentials, ProfileName, readers::container::can_serve, token::Asker},
     report::{Code, Report},
 };
 
@@ -179,6 +182,11 @@ impl Caller {
     /// Describes a client by the process number that the kernel tells of its socket.
     pub(super) fn new(endpoint: Endpoint, pid: Option<i32>) -> Self {
         Self { endpoint, pid: pid.and_then(Pid::from_raw) }
+    }
+
+    /// Returns the program that this client runs for.
+    pub(super) fn asker(&self) -> Option<Asker> {
+        process::parent_of(self.pid?)
     }
 
     /// Opens the endpoint for as long as this client lives.

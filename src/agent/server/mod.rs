@@ -1,5 +1,6 @@
 //! The agent's side of the socket: one task a connection, limits on everything a peer controls.
 
+mod discover;
 mod lines;
 mod service;
 
@@ -221,6 +222,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             Request::ClusterRemove(params) => self.tell(id, service.remove_cluster(params)).await,
             Request::ClusterSync(params) => {
                 self.tell(id, Box::pin(service.sync_clusters(params))).await
+            }
+            Request::ClusterDiscover(params) => self.discover(id, params).await,
+            Request::ClusterDiscoverStop(_) => {
+                self.refuse(id, "`clusters.discover.stop` ends `clusters.discover`").await
             }
             Request::Resolve(params) => self.tell(id, service.resolve(params)).await,
             Request::Use(params) => self.tell(id, service.note_use(params)).await,

@@ -10,11 +10,11 @@ use crate::{
         clusters::{Errand, rows},
         endpoint::{self, Caller},
         ensure,
-        event::{Ask, Event, Mailbox, Patience, Reply, Signer},
+        event::{Ask, Event, Mailbox, Patience, Reply},
         mirrored,
         refresh::blocking,
+        tokens::{Handed, News, TokenAsk},
     },
-    aws::eks_token,
     ipc::wire::{
         ClusterAddParams, ClusterName, ClusterRenameParams, ClusterStatus, ClusterSyncParams,
         CredentialsParams, Empty, EndpointOpen, EnsureAnswer, EnsureParams, Explanation,
@@ -22,7 +22,6 @@ use crate::{
         StatusAnswer, StatusParams, SyncDone, TokenParams, UseParams, Whoami, WireCredentials,
         WireToken,
     },
-    model::token,
     report::{Code, Report},
     world::World,
 };
@@ -34,8 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a caller with a person at its terminal waits for a login that is under way.
 const LOGIN_PATIENCE: Duration = Duration::from_mins(2);
 
-/// A token is good for 15 minutes from the time it names.
-const MOST_SKEW: Duration = Duration::from_mins(15);
+/// How long a token that is there already waits for what AWS says of the one before: a cause is worth a
+/// moment to a client that is being refused, and no more.
+const VERDICT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks, waits as long as a caller can be kept waiting, and then takes the best there is.
 pub(in crate::agent) async fn with_patience<T>(
@@ -108,36 +108,22 @@ impl Service {
     }
 
     pub(super) async fn token(&self, params: TokenParams) -> Result<WireToken, Report> {
-        let signer = with_patience(&self.mailbox, |patience, reply| Event::Signer {
-            params: params.clone(),
-            patience,
+        let asker = self.caller.as_ref().and_then(Caller::asker);
+        let handed = with_patience(&self.mailbox, |patience, reply| Event::Token {
+            ask: TokenAsk { params: params.clone(), asker: asker.clone(), patience },
             reply,
         });
-        self.mint(&signer.await?)
-    }
-
-    fn mint(&self, signer: &Signer) -> Result<WireToken, Report> {
-        let aws = &self.world.aws;
-        if let Some(ahead) = aws.ahead().filter(|ahead| MOST_SKEW < ahead.unsigned_abs()) {
-            let side = if ahead.is_positive() { "ahead of" } else { "behind" };
-            let what = format!(
-                "this machine's clock is {} s {side} AWS's: the cluster would refuse every token",
-                ahead.unsigned_abs().as_secs()
-            );
-            return Err(Report::new(Code::Misconfigured, what, "set the clock, then try again"));
-        }
-        let minted = aws
-            .sts_endpoint(&signer.reach)
-            .and_then(|sts| {
-                let now = aws.signing_time();
-                eks_token::mint(&signer.credentials, &signer.cluster_id, &sts, now)
-            })
-            .map_err(|error| error.report(&signer.cluster_id))?;
-        // Signed by AWS's clock; whoever compares the end has only this machine's.
-        let end = token::ask_again_at(minted.signed_at, signer.credentials.expires_at);
-        let lifetime = end.duration_since(minted.signed_at);
-        let expires_at = self.world.clock.now().checked_add(lifetime).unwrap_or(end);
-        Ok(WireToken { token: minted.token.expose().to_owned(), expires_at: rfc3339(expires_at) })
+        let Handed { token, expires_at, news } = handed.await?;
+        let report = match news {
+            News::None => None,
+            News::Report(report) => Some(report),
+            News::Coming(verdict, suspicion) => match timeout(VERDICT_PATIENCE, verdict).await {
+                Ok(Ok(verdict)) => Some(verdict),
+                _ => Some(suspicion),
+            },
+        };
+        let token = token.expose().to_owned();
+        Ok(WireToken { token, expires_at: rfc3339(expires_at), report })
     }
 
     /// Opens the endpoint for as long as the peer's process lives.

@@ -4,8 +4,8 @@ use eksd_lab::Fault;
 
 use super::bench::{Bench, minutes};
 use crate::{
-    agent::event::{Event, Patience},
-    ipc::wire::{ClusterAddParams, ClusterStatus, TokenParams},
+    agent::event::Event,
+    ipc::wire::{ClusterAddParams, ClusterStatus},
     report::{Code, Report},
     store::atomic,
 };
@@ -124,39 +124,6 @@ async fn registered_clusters_survive_a_restart() {
     bench.restart("").await;
     assert_eq!(bench.status().await.clusters[0].cluster, "demo");
     assert_eq!(bench.lab.count("DescribeCluster"), 1);
-}
-
-#[tokio::test]
-async fn a_token_is_made_of_the_right_parts() {
-    let bench = Bench::start().await;
-    bench.login("corp").await;
-    add(&bench, "demo", Some("prod-eu")).await.unwrap();
-    let ask = |params: TokenParams| {
-        bench.mailbox.ask(|reply| Event::Signer { params, patience: Patience::Some, reply })
-    };
-    let named = TokenParams { cluster: Some("prod-eu".into()), ..TokenParams::default() };
-    let signer = ask(named).await.unwrap();
-    assert_eq!(signer.cluster_id, "demo");
-    assert_eq!(signer.reach.region.as_deref(), Some("eu-west-1"));
-
-    let by_role = TokenParams {
-        cluster_name: Some("demo".into()),
-        profile: Some("dev".into()),
-        region: Some("us-east-1".into()),
-        role_arn: Some("arn:aws:iam::111122223333:role/dev".into()),
-        ..TokenParams::default()
-    };
-    let signer = ask(by_role).await.unwrap();
-    assert_eq!(signer.reach.region.as_deref(), Some("us-east-1"));
-    assert_eq!(bench.lab.count("AssumeRole"), 1);
-
-    let unknown = TokenParams { cluster: Some("prod-ue".into()), ..TokenParams::default() };
-    let report = ask(unknown).await.unwrap_err();
-    assert_eq!(
-        (report.code, report.fix.as_str()),
-        (Code::UnknownCluster, "did you mean `prod-eu`?")
-    );
-    assert_eq!(ask(TokenParams::default()).await.unwrap_err().code, Code::Usage);
 }
 
 #[tokio::test]

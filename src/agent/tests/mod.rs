@@ -3,6 +3,7 @@
 mod bench;
 mod clusters;
 mod console;
+mod discovery;
 mod drift;
 mod files;
 mod lengths;
@@ -13,3 +14,4 @@ mod races;
 mod renewal;
 mod roles;
 mod sources;
+mod tokens;

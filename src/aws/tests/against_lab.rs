@@ -92,7 +92,13 @@ async fn the_whole_way_from_login_to_token() {
     assert_eq!(who.arn, "arn:aws:sts::111122223333:assumed-role/second/eksd-alice");
 
     // Clusters.
-    assert!(aws.list_clusters(&login.reach, &keys).await.unwrap().contains(&"demo".to_owned()));
+    assert!(
+        aws.clusters_page(&login.reach, &keys, None)
+            .await
+            .unwrap()
+            .names
+            .contains(&"demo".to_owned())
+    );
     let facts = aws.describe_cluster(&login.reach, &keys, "demo").await.unwrap();
     assert_eq!(facts.arn, "arn:aws:eks:eu-west-1:111122223333:cluster/demo");
     let none = aws.describe_cluster(&login.reach, &keys, "nope").await.unwrap_err();
@@ -103,6 +109,10 @@ async fn the_whole_way_from_login_to_token() {
     let minted = eks_token::mint(&second, facts.token_id(), &sts, Timestamp::now()).unwrap();
     assert_eq!(replay(&lab, &minted.token, "demo"), 200);
     assert_eq!(replay(&lab, &minted.token, "prod"), 403);
+    let who = aws.replay(&login.reach, &second, &minted.token, "demo").await.unwrap();
+    assert_eq!(who.arn, "arn:aws:sts::111122223333:assumed-role/second/eksd-alice");
+    let wrong = aws.replay(&login.reach, &second, &minted.token, "prod").await.unwrap_err();
+    assert_eq!((wrong.kind, wrong.code()), (Kind::KeyRefused, Some("SignatureDoesNotMatch")));
 
     assert!(aws.ahead().unwrap().abs() < jiff::SignedDuration::from_secs(3));
     aws.logout(&login.reach, &renewed.access_token).await.unwrap();
@@ -169,7 +179,7 @@ async fn a_clock_that_is_off_is_told_and_if_near_corrected() {
             let who = aws.caller_identity(&reach("eu-west-1"), &alice).await;
             if 0 < call && is_corrected {
                 who.unwrap();
-                aws.list_clusters(&reach("eu-west-1"), &alice).await.unwrap();
+                aws.clusters_page(&reach("eu-west-1"), &alice, None).await.unwrap();
                 continue;
             }
             let error = who.unwrap_err();

@@ -1,7 +1,7 @@
 //! What each failure becomes, from bodies as AWS and others send them.
 
 use super::{
-    super::{AwsError, Class, Grant, Kind, TokenRequest},
+    super::{AwsError, Class, Grant, Kind, TokenRequest, eks_token},
     *,
 };
 use server::{Server, Then};
@@ -217,6 +217,51 @@ async fn answers_that_make_no_sense() {
     }
 }
 
+fn minted(aws: &Aws) -> Secret {
+    let sts = aws.sts_endpoint(&reach("eu-west-1")).unwrap();
+    eks_token::mint(&credentials(), "demo", &sts, now()).unwrap().token
+}
+
+#[tokio::test]
+async fn what_a_token_is_answered_with() {
+    let identity = r#"{"GetCallerIdentityResponse":{"GetCallerIdentityResult":
+        {"Account":"111122223333","Arn":"arn:aws:iam::111122223333:user/ann","UserId":"AIDA1"},
+        "ResponseMetadata":{"RequestId":"req-1"}}}"#;
+    let error = |code: &str| {
+        format!(
+            r#"{{"Error":{{"Code":"{code}","Message":"no","Type":"Sender"}},"RequestId":"req-1"}}"#
+        )
+    };
+    let replay = async |then: Then| {
+        let server = Server::start([then]);
+        let aws = aws(&server.url);
+        let said = aws.replay(&reach("eu-west-1"), &credentials(), &minted(&aws), "demo").await;
+        (said, server.asked())
+    };
+    let (said, asked) = replay(Then::ok(identity)).await;
+    assert_eq!(said.unwrap().arn, "arn:aws:iam::111122223333:user/ann");
+    assert!(asked.line.starts_with("GET /?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-"));
+    assert_eq!(asked.header("x-k8s-aws-id"), Some("demo"));
+    assert_eq!(asked.header("accept"), Some("application/json"));
+    assert_eq!(asked.header("authorization"), None);
+    for (status, code, kind) in [
+        (403, "ExpiredToken", Kind::CredentialsExpired),
+        (403, "InvalidClientTokenId", Kind::KeyRefused),
+        (403, "SignatureDoesNotMatch", Kind::KeyRefused),
+        (403, "RegionDisabledException", Kind::RegionDisabled),
+        (400, "Throttling", Kind::Throttled),
+        (414, "Whatever", Kind::Refused),
+    ] {
+        let then = Then::status(status, &error(code)).with("content-type", "application/json");
+        let refused = replay(then).await.0.unwrap_err();
+        assert_eq!((refused.kind, refused.code()), (kind, Some(code)));
+        assert_eq!(refused.request_id(), Some("req-1"));
+    }
+    for then in [Then::ok("{}"), Then::ok(""), Then::status(302, "")] {
+        assert!(replay(then).await.0.unwrap_err().kind.is_unreachable());
+    }
+}
+
 #[tokio::test]
 async fn no_secret_in_any_text() {
     let echo = PLANTED.join(" and ");
@@ -257,7 +302,8 @@ async fn no_secret_in_any_text() {
             (aws.assume_role(&keys, &hop(), "x", None).await.unwrap_err(), vec![0, 1, 8]),
             (aws.caller_identity(&region, &keys).await.unwrap_err(), vec![0, 1]),
             (aws.describe_cluster(&region, &keys, "demo").await.unwrap_err(), vec![0, 1]),
-            (aws.list_clusters(&region, &keys).await.unwrap_err(), vec![0, 1]),
+            (aws.clusters_page(&region, &keys, None).await.unwrap_err(), vec![0, 1]),
+            (aws.replay(&region, &keys, &minted(&aws), "demo").await.unwrap_err(), vec![0, 1]),
         ] {
             let report = serde_json::to_string(&error.report("dev")).unwrap();
             texts.push((format!("{error} {error:?} {report}"), sent));

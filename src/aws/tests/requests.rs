@@ -351,14 +351,44 @@ async fn clusters_that_run_elsewhere() {
 }
 
 #[tokio::test]
-async fn list_clusters_turns_pages() {
+async fn clusters_come_in_pages() {
     let server = Server::start([
         Then::ok(r#"{"clusters":["a","b"],"nextToken":"x/+="}"#),
         Then::ok(r#"{"clusters":["c"],"nextToken":null}"#),
     ]);
-    let names = aws(&server.url).list_clusters(&reach("eu-west-1"), &credentials()).await.unwrap();
-    assert_eq!(names, ["a", "b", "c"]);
+    let (aws, region, keys) = (aws(&server.url), reach("eu-west-1"), credentials());
+    let first = aws.clusters_page(&region, &keys, None).await.unwrap();
+    assert_eq!(first.names, ["a", "b"]);
+    let second = aws.clusters_page(&region, &keys, first.next.as_deref()).await.unwrap();
+    assert_eq!((second.names, second.next), (vec!["c".to_owned()], None));
     let asked = server.all_asked();
     assert_eq!(asked[0].line, "GET /clusters?maxResults=100 HTTP/1.1");
     assert_eq!(asked[1].line, "GET /clusters?maxResults=100&nextToken=x%2F%2B%3D HTTP/1.1");
+}
+
+#[tokio::test]
+async fn account_alias_is_signed_for_the_home_of_iam() {
+    let answer = |aliases: &str| {
+        Then::ok(&format!(
+            "<ListAccountAliasesResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">\
+             <ListAccountAliasesResult><IsTruncated>false</IsTruncated>{aliases}\
+             </ListAccountAliasesResult><ResponseMetadata><RequestId>1-2</RequestId>\
+             </ResponseMetadata></ListAccountAliasesResponse>"
+        ))
+    };
+    let server = Server::start([
+        answer("<AccountAliases><member>foocorporation</member></AccountAliases>"),
+        answer("<AccountAliases/>"),
+        Then::ok("<html>Welcome</html>"),
+    ]);
+    let (aws, keys) = (aws(&server.url), credentials());
+    let alias = aws.account_alias(&reach("eu-central-2"), &keys).await.unwrap();
+    assert_eq!(alias.as_deref(), Some("foocorporation"));
+    let asked = server.asked();
+    assert_eq!(asked.line, "GET /?Action=ListAccountAliases&Version=2010-05-08 HTTP/1.1");
+    assert_signed(&asked, "us-east-1/iam");
+    assert_eq!(aws.account_alias(&reach("us-gov-east-1"), &keys).await.unwrap(), None);
+    assert_signed(&server.all_asked()[1], "us-gov-west-1/iam");
+    let error = aws.account_alias(&reach("eu-central-2"), &keys).await.unwrap_err();
+    assert!(error.kind.is_unreachable(), "{error:?}");
 }

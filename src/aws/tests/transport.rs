@@ -41,7 +41,7 @@ async fn nobody_listens() {
     let url = format!("http://127.0.0.1:{port}");
     for error in [
         ask(&aws(&url)).await.unwrap_err(),
-        aws(&url).list_clusters(&reach("eu-west-1"), &credentials()).await.unwrap_err(),
+        aws(&url).clusters_page(&reach("eu-west-1"), &credentials(), None).await.unwrap_err(),
     ] {
         assert_eq!(error.class, Class::MayPass { retry_after: None });
         assert_eq!(error.kind, Kind::Connect);
@@ -65,7 +65,7 @@ async fn a_silent_server_is_left_at_the_deadline() {
     let began = Instant::now();
     assert_eq!(ask(&aws).await.unwrap_err().kind, Kind::Timeout);
     let region = reach("eu-west-1");
-    let error = aws.list_clusters(&region, &credentials()).await.unwrap_err();
+    let error = aws.clusters_page(&region, &credentials(), None).await.unwrap_err();
     assert_eq!(error.kind, Kind::Timeout);
     assert!(began.elapsed() < Duration::from_secs(5));
 }
@@ -181,9 +181,9 @@ fn what_is_not_a_url_is_said_at_the_start() {
 async fn a_region_from_a_file_leads_nowhere_else() {
     let aws = aws("http://127.0.0.1:1");
     for region in ["evil.example/#", "EU", ""] {
-        let error = aws.list_clusters(&reach(region), &credentials()).await.unwrap_err();
+        let error = aws.clusters_page(&reach(region), &credentials(), None).await.unwrap_err();
         assert_eq!(error.kind, Kind::Local, "{region}");
     }
-    let error = aws.list_clusters(&Reach::default(), &credentials()).await.unwrap_err();
+    let error = aws.clusters_page(&Reach::default(), &credentials(), None).await.unwrap_err();
     assert_eq!(error.message(), "no `region` is set");
 }

@@ -35,6 +35,35 @@ pub enum ClusterCommand {
         /// What it is to be called
         to: String,
     },
+    /// Look for clusters, with several profiles and in several regions side by side
+    Discover(ClusterDiscoverArgs),
+}
+
+/// `eksd cluster discover`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct ClusterDiscoverArgs {
+    /// A profile to ask as, again for each, the preferred first; else `AWS_PROFILE`, else `default`
+    #[arg(long = "profile", value_name = "PROFILE", conflicts_with = "all")]
+    pub profiles: Vec<String>,
+    /// Ask as every profile that has credentials
+    #[arg(long)]
+    pub all: bool,
+    /// The regions to ask in; else each profile's own, and those of the settings
+    #[arg(long = "region", value_name = "REGION", value_delimiter = ',')]
+    pub regions: Vec<String>,
+    /// The profile that signs for whatever is found; else one that sees it
+    #[arg(long, value_name = "PROFILE")]
+    pub authenticate_with: Option<String>,
+    /// Register what is found and not registered yet
+    #[arg(long)]
+    pub add: bool,
+    /// Ask nothing: where several profiles could sign, the first one does
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print JSON, documented in docs/protocol.md
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `eksd cluster add`.

@@ -208,7 +208,9 @@ impl Person<'_> {
                         }
                     }
                 }
-                Heard::Notification(Notification::Changed(_)) => (),
+                Heard::Notification(
+                    Notification::Changed(_) | Notification::DiscoverProgress(_),
+                ) => (),
                 Heard::Late => return Err(silent(LOGIN_LIMIT)),
                 Heard::Other(0) => {
                     self.leave_prompt();

@@ -1,8 +1,8 @@
 //! `eksd token`: kubectl's credential step.
 //!
 //! stdout is one `ExecCredential` and nothing else. kubectl lets stderr through, so a failure is one
-//! line that names what to run. The flags are those of `aws eks get-token`, so that in an existing
-//! kubeconfig only the command changes.
+//! line that names what to run. The flags are those of `aws eks get-token` and of `aws-iam-authenticator
+//! token`, so that in an existing kubeconfig only the command changes.
 
 use std::time::Duration;
 
@@ -30,10 +30,38 @@ pub fn run(call: &Call, args: &TokenArgs) -> Done {
     if let Some(warning) = warning {
         output::talk(warning);
     }
+    check(args)?;
     let request = Request::Token(params(args, &call.env));
     let token: WireToken = door::ask(call, Wish::Served, &request, LIMIT)?;
-    output::data(json(&token, version)?.as_slice())?;
+    if let Some(report) = &token.report {
+        output::report_in_one_line(report);
+    }
+    let text = if args.token_only { alone(&token) } else { json(&token, version)? };
+    output::data(text.as_slice())?;
     Ok(0)
+}
+
+/// What of aws-iam-authenticator would mean something else here, or nothing.
+fn check(args: &TokenArgs) -> Result<(), Report> {
+    let refused = |what: &str, fix: &str| Err(Report::new(Code::Usage, what, fix));
+    if args.config.is_some() {
+        return refused(
+            "eksd reads no file of aws-iam-authenticator",
+            "give `--cluster-id ID` instead of `--config FILE`",
+        );
+    }
+    match (args.forward_session_name, &args.session_name, &args.role_arn) {
+        (true, Some(_), _) => refused(
+            "`--forward-session-name` and `--session-name` exclude each other",
+            "leave out the first",
+        ),
+        // The cluster's user may be named after the session: another name must not slip in.
+        (true, None, Some(_)) => refused(
+            "eksd does not look up the name of a session for `--forward-session-name`",
+            "give the name itself: `--session-name NAME`",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn params(args: &TokenArgs, env: &Env) -> TokenParams {
@@ -51,6 +79,9 @@ fn params(args: &TokenArgs, env: &Env) -> TokenParams {
         region: region.map(str::to_owned),
         profile: profile.map(str::to_owned),
         role_arn: args.role_arn.clone(),
+        // They mean nothing without a role.
+        role_session_name: args.session_name.clone().filter(|_| args.role_arn.is_some()),
+        external_id: args.external_id.clone().filter(|_| args.role_arn.is_some()),
     }
 }
 
@@ -114,6 +145,10 @@ fn json(token: &WireToken, api_version: &'static str) -> Result<Zeroizing<Vec<u8
     Ok(json)
 }
 
+fn alone(token: &WireToken) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(format!("{}\n", token.token).into_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,8 +179,11 @@ mod tests {
 
     #[test]
     fn the_answer() {
-        let token =
-            WireToken { token: "k8s-aws-v1.x".into(), expires_at: "2026-11-24T15:00:00Z".into() };
+        let token = WireToken {
+            token: "k8s-aws-v1.x".into(),
+            expires_at: "2026-11-24T15:00:00Z".into(),
+            report: None,
+        };
         assert_eq!(
             String::from_utf8(json(&token, V1).unwrap().to_vec()).unwrap(),
             "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"spec\":{},\"status\":{\"expirationTimestamp\":\"2026-11-24T15:00:00Z\",\"token\":\"k8s-aws-v1.x\"}}\n"
@@ -165,5 +203,55 @@ mod tests {
         assert_eq!(both(&named, &env), (owned("dev"), owned("eu-west-1")));
         assert_eq!(both(&named, &Env::default()), (owned("default"), None));
         assert_eq!(both(&known, &env), (None, None));
+    }
+
+    #[test]
+    fn flags_of_the_authenticator_that_mean_nothing_here() {
+        let with = |change: fn(&mut TokenArgs)| {
+            let mut args = TokenArgs { cluster_id: Some("demo".into()), ..TokenArgs::default() };
+            change(&mut args);
+            args
+        };
+        let role = |args: &mut TokenArgs| args.role_arn = Some("arn:aws:iam::1:role/r".into());
+        for (args, expected) in [
+            (with(|_| ()), None),
+            (with(|args| args.cache = true), None),
+            (with(|args| args.log_format = Some("text".into())), None),
+            // Without a role it changes nothing, there either.
+            (with(|args| args.forward_session_name = true), None),
+            (with(|args| args.config = Some("f".into())), Some("reads no file")),
+            (
+                with(|args| {
+                    args.forward_session_name = true;
+                    args.role_arn = Some("arn".into());
+                }),
+                Some("does not look up"),
+            ),
+            (
+                with(|args| {
+                    args.forward_session_name = true;
+                    args.session_name = Some("ann".into());
+                }),
+                Some("exclude each other"),
+            ),
+        ] {
+            let what = check(&args).err().map(|report| report.what);
+            match (what, expected) {
+                (None, None) => (),
+                (Some(what), Some(part)) => assert!(what.contains(part), "{what}"),
+                other => panic!("{args:?}: {other:?}"),
+            }
+        }
+        let mut args = with(|args| {
+            args.session_name = Some("ann".into());
+            args.external_id = Some("x1".into());
+        });
+        let sent = |args: &TokenArgs| {
+            let params = params(args, &Env::default());
+            (params.role_session_name, params.external_id)
+        };
+        assert_eq!(sent(&args), (None, None));
+        role(&mut args);
+        assert_eq!(sent(&args), (Some("ann".into()), Some("x1".into())));
     }
 }

@@ -171,6 +171,7 @@ mod tests {
             endpoint_access: None,
             public_cidrs: Vec::new(),
             proxy_url: None,
+            report: None,
         }
     }
 

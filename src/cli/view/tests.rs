@@ -3,7 +3,10 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
-use crate::{ipc::wire::AgentStatus, report::Code};
+use crate::{
+    ipc::wire::{AgentStatus, DriftStatus},
+    report::Code,
+};
 
 fn look(width: usize) -> Look {
     Look {
@@ -70,6 +73,7 @@ fn cluster(alias: &str, profile: &str) -> ClusterStatus {
         endpoint_access: None,
         public_cidrs: Vec::new(),
         proxy_url: None,
+        report: None,
     }
 }
 
@@ -344,4 +348,29 @@ fn each_report_once() {
     let verbose = render(&answer, &Look { verbose: true, ..look(80) });
     assert_eq!(verbose.matches("error: ").count(), 13);
     assert_eq!(verbose.matches("the session `corp` has ended").count(), 1);
+}
+
+#[test]
+fn what_to_do_about_drift() {
+    let with = |fix: Option<&str>, is_news: bool| {
+        let drift = DriftStatus {
+            kind: "x".into(),
+            since: String::new(),
+            what: "x".into(),
+            fix: fix.map(str::to_owned),
+            is_news,
+        };
+        ClusterStatus { drift: Some("x".into()), drifts: vec![drift], ..cluster("demo", "dev") }
+    };
+    let older = ClusterStatus { drifts: Vec::new(), ..with(None, false) };
+    for (cluster, expected) in [
+        (cluster("demo", "dev"), None),
+        (older, Some("eksd cluster sync demo")),
+        (with(None, true), None),
+        (with(None, false), Some("eksd cluster sync demo")),
+        (with(Some("eksd cluster remove demo"), false), Some("eksd cluster remove demo")),
+        (with(Some("mend the profile"), false), Some("eksd cluster list")),
+    ] {
+        assert_eq!(what_to_do(&cluster).as_deref(), expected, "{cluster:?}");
+    }
 }

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{Delivery, KeyringUse, LoginFlow, Settings, SettingsError};
-use crate::model::{MfaWay, text};
+use crate::model::{MfaWay, alias::Template, discovery::is_region, text};
 
 /// What STS grants (`GetSessionToken`, `DurationSeconds`: 900 to 129600).
 const MFA_SESSION: RangeInclusive<Duration> = Duration::from_mins(15)..=Duration::from_hours(36);
@@ -79,9 +79,7 @@ impl<'a> Reader<'a> {
                         Ok(())
                     })
                 })?,
-                "clusters" => self.section(value, "clusters", &["check_every"], |_, value| {
-                    self.duration(value).map(|every| settings.check_clusters_every = every)
-                })?,
+                "clusters" => self.clusters(value, settings)?,
                 "profile" => self.each(value, "profile", |profile, value| {
                     self.section(value, "profile.NAME", &["mfa"], |_, value| {
                         let way = self.choice(value, "a way to use MFA codes", MFA_WAYS)?;
@@ -133,6 +131,45 @@ impl<'a> Reader<'a> {
                 settings.keyring = self.choice(value, "a use of the key store", KEYRINGS)?;
             }
             Ok(())
+        })
+    }
+
+    fn clusters(&self, value: &Value<'_>, settings: &mut Settings) -> Result<(), SettingsError> {
+        let known = ["check_every", "regions", "alias"];
+        self.section(value, "clusters", &known, |key, value| {
+            match key {
+                "check_every" => settings.check_clusters_every = self.duration(value)?,
+                "regions" => settings.cluster_regions = self.regions(value)?,
+                _ => settings.cluster_alias = self.template(value)?,
+            }
+            Ok(())
+        })
+    }
+
+    fn regions(&self, value: &Value<'_>) -> Result<Vec<String>, SettingsError> {
+        let fix = "write them as [\"eu-west-1\", \"us-east-1\"]";
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(self.error(value.span().start, "not a list of regions", fix));
+        };
+        items
+            .iter()
+            .map(|item| {
+                let region = item.get_ref().as_str().filter(|text| is_region(text));
+                region
+                    .map(str::to_owned)
+                    .ok_or_else(|| self.error(item.span().start, "not the name of a region", fix))
+            })
+            .collect()
+    }
+
+    fn template(&self, value: &Value<'_>) -> Result<Template, SettingsError> {
+        let read = Template::parse(value.get_ref().as_str().unwrap_or_default());
+        read.map_err(|error| {
+            self.error(
+                value.span().start,
+                text::printable_sentence(&error.to_string()),
+                error.fix(),
+            )
         })
     }
 

@@ -37,6 +37,8 @@ fn every_key() {
         mfa = "per-role"
         [clusters]
         check_every = "1d"
+        regions = ["eu-west-1", "us-gov-east-1"]
+        alias = "{account_alias}-{name}"
         [sso-session.corp]
         length = "12h"
         browser = "firefox -P 'my work' %s"
@@ -54,6 +56,8 @@ fn every_key() {
     assert_eq!(settings.mfa_session_duration, Duration::from_hours(36));
     assert_eq!(settings.keyring, KeyringUse::Auto);
     assert_eq!(settings.check_clusters_every, Duration::from_hours(24));
+    assert_eq!(settings.cluster_regions, ["eu-west-1", "us-gov-east-1"]);
+    assert_eq!(settings.cluster_alias.to_string(), "{account_alias}-{name}");
     let serial = "arn:aws:iam::111122223333:mfa/ann";
     assert_eq!(settings.mfa_process(serial), Some("op item get aws --otp"));
     assert_eq!(settings.mfa_process("ann"), None);
@@ -130,6 +134,26 @@ fn mistakes_in_what_people_choose() {
         (
             "[mfa]\n\nsession_duration = \"2d\"",
             "~/c.toml:3: AWS grants MFA sessions of 15 minutes to 36 hours | write one such as \"12h\"",
+        ),
+        (
+            "[clusters]\nregion = [\"eu-west-1\"]",
+            "~/c.toml:2: unknown key `region` in [clusters] | did you mean `regions`?",
+        ),
+        (
+            "[clusters]\nregions = \"eu-west-1\"",
+            "~/c.toml:2: not a list of regions | write them as [\"eu-west-1\", \"us-east-1\"]",
+        ),
+        (
+            "[clusters]\nregions = [\"eu-west-1\",\n\"Ireland\"]",
+            "~/c.toml:3: not the name of a region | write them as [\"eu-west-1\", \"us-east-1\"]",
+        ),
+        (
+            "[clusters]\nalias = \"{acount_alias}-{name}\"",
+            "~/c.toml:2: unknown field `{acount_alias}` | did you mean `{account_alias}`?",
+        ),
+        (
+            "[clusters]\nalias = 1",
+            "~/c.toml:2: a template without anything in it | write one such as \"{account_alias}-{name}\"; fields are {name}, {region}, {account_id}, {account_alias}, {profile}",
         ),
         (
             "[profile.dev]\nmfa = \"role\"",

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Confidence, Phase};
-use crate::report::Report;
+use crate::{
+    model::alias::{Subject, Template, propose},
+    report::Report,
+};
 
 /// A cluster to register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +130,9 @@ pub struct ClusterStatus {
     /// The proxy on the way, where the registration names one.
     #[serde(default)]
     pub proxy_url: Option<String>,
+    /// What AWS says of its tokens, where the cluster seems to refuse them.
+    #[serde(default)]
+    pub report: Option<Report>,
 }
 
 /// A way in which a cluster differs.
@@ -142,4 +148,110 @@ pub struct DriftStatus {
     pub fix: Option<String>,
     /// Whether it is over and only told.
     pub is_news: bool,
+}
+
+/// Where to look for clusters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterDiscoverParams {
+    /// The profiles to ask as, the preferred first; empty: `default`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
+    /// Every profile that has credentials, in place of `profiles`.
+    #[serde(default)]
+    pub all: bool,
+    /// The regions to ask in; empty: each profile's own, and those of the settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
+    /// The profile that shall sign for whatever is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticate_with: Option<String>,
+}
+
+/// How far a search for clusters is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoverProgress {
+    /// How many places (an account's region) were asked about.
+    pub asked: usize,
+    /// Of how many.
+    pub of: usize,
+    /// Clusters found so far.
+    pub clusters: usize,
+    /// How often somebody was refused, or could not ask.
+    pub refused: usize,
+}
+
+/// What came of a search for clusters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discovered {
+    /// What was found, by account, region and name.
+    pub clusters: Vec<DiscoveredCluster>,
+    /// Who was refused, or could not ask.
+    pub refused: Vec<NotListed>,
+    /// How many places (an account's region) somebody was told the clusters of.
+    pub listed: usize,
+    /// Of how many.
+    pub places: usize,
+    /// How many calls were spared, since another profile had been told already.
+    pub spared: usize,
+    /// Whether the search was stopped, or took too long, before all places were asked about.
+    pub stopped: bool,
+    /// The template of the aliases.
+    pub template: String,
+}
+
+impl Discovered {
+    /// Gives those that are not registered an alias each, none of `taken`.
+    pub fn propose_aliases(&mut self, template: &Template, taken: &[String]) {
+        let new = self.clusters.iter_mut().filter(|cluster| cluster.registered_as.is_none());
+        let mut new: Vec<&mut DiscoveredCluster> = new.collect();
+        let subjects: Vec<Subject> = new
+            .iter()
+            .map(|cluster| Subject {
+                account_id: cluster.account_id.clone(),
+                region: cluster.region.clone(),
+                name: cluster.name.clone(),
+                account_alias: cluster.account_alias.clone(),
+                profile: cluster.profile.clone(),
+            })
+            .collect();
+        for (cluster, alias) in new.iter_mut().zip(propose(template, &subjects, taken)) {
+            cluster.alias = alias;
+        }
+    }
+}
+
+/// A cluster that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveredCluster {
+    /// Its name at AWS.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// Its account.
+    pub account_id: String,
+    /// What its account is called, where the template of the aliases asks for that.
+    pub account_alias: Option<String>,
+    /// Its ARN.
+    pub arn: String,
+    /// The profile that signs.
+    pub profile: String,
+    /// The profile that was told of it.
+    pub described_by: String,
+    /// Who could sign, the best first.
+    pub profiles: Vec<String>,
+    /// Its alias, where it is registered.
+    pub registered_as: Option<String>,
+    /// What to call it.
+    pub alias: String,
+}
+
+/// A list of clusters that a profile did not get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotListed {
+    /// The profile.
+    pub profile: String,
+    /// The region; absent: it could not ask at all.
+    pub region: Option<String>,
+    /// Why, and what to do.
+    pub report: Report,
 }

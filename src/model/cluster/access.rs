@@ -1,7 +1,7 @@
 //! The way to an API server: from where it can be reached, and through what.
 
 use crate::{
-    model::text::printable,
+    model::{alias::is_fit, text::printable},
     report::{Code, Report},
 };
 
@@ -39,13 +39,9 @@ impl EndpointAccess {
     }
 }
 
-/// Refuses what cannot be an alias: it is a file name, a kubectl context and a word in a prompt.
+/// Refuses what cannot be an alias.
 pub fn check_alias(alias: &str) -> Result<(), Report> {
-    let is_fine = !alias.is_empty()
-        && alias.len() <= 100
-        && !alias.starts_with(['.', '-'])
-        && alias.chars().all(|c| c.is_ascii_alphanumeric() || "._-@+".contains(c));
-    if is_fine {
+    if is_fit(alias) {
         return Ok(());
     }
     Err(Report::new(

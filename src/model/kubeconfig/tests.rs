@@ -208,6 +208,16 @@ fn addresses_of_every_kind_are_written_right() {
     }
 }
 
+/// As kubectl 1.32 writes the file after any `kubectl config`.
+#[test]
+fn kubectl_s_way_of_writing_is_no_edit() {
+    let rewritten =
+        fresh().replace("      interactiveMode", "      env: null\n      interactiveMode");
+    assert_eq!(edit(Some(&rewritten), &wanted()).text, None);
+    let evil = rewritten.replace("env: null", "env: [{name: AWS_PROFILE, value: other}]");
+    assert_eq!(edit(Some(&evil), &wanted()).puts, [Put::Plugin]);
+}
+
 #[test]
 fn eksd_that_moved_is_no_edit_of_somebody_s() {
     let moved = Wanted { command: "/opt/eksd/bin/eksd".into(), ..wanted() };

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 pub struct Call {
     /// Unix milliseconds by the lab's clock, when the request was read.
     pub time_ms: i64,
-    /// `oidc`, `portal`, `sts`, `eks`, `signin`, `imds`, `container` or `kube`.
+    /// `oidc`, `portal`, `sts`, `eks`, `iam`, `signin`, `imds`, `container` or `kube`.
     pub service: String,
     /// The API's name of the operation (`GetRoleCredentials`); `Kube` for every request to a
     /// Kubernetes API server; `Authorize`, `Device`, `Start`, `ConsoleAuthorize` and
@@ -33,6 +33,8 @@ pub struct Call {
     pub grant: Option<String>,
     /// The beginning of the refresh token's SHA-256: tells whether two callers sent the same one.
     pub refresh_token: Option<String>,
+    /// The beginning of the SHA-256 of the bearer token that a Kubernetes API server was shown.
+    pub token: Option<String>,
     /// The HTTP status; none while the call is open, or if it was never answered.
     pub status: Option<u16>,
     /// The error code that was answered.

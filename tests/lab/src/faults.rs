@@ -19,6 +19,12 @@ pub struct Fault {
     /// Only calls for this cluster (`Kube` and `DescribeCluster`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// Only signed calls for this region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Only calls that are signed by somebody whose ARN has this in it: an account, or a role's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// Matching calls to let through first.
     #[serde(default)]
     pub skip: u32,
@@ -155,7 +161,17 @@ impl Act {
 impl Fault {
     /// A fault that happens to one call of `op`.
     pub fn new(op: impl Into<String>, act: Act) -> Self {
-        Self { op: op.into(), grant: None, cluster: None, skip: 0, times: 1, delay_ms: 0, act }
+        Self {
+            op: op.into(),
+            grant: None,
+            cluster: None,
+            region: None,
+            caller: None,
+            skip: 0,
+            times: 1,
+            delay_ms: 0,
+            act,
+        }
     }
 
     /// An error answer.
@@ -208,6 +224,20 @@ impl Fault {
         self
     }
 
+    /// Only for calls that are signed for this region.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// Only for calls that are signed by somebody whose ARN has this in it.
+    #[must_use]
+    pub fn caller(mut self, caller: impl Into<String>) -> Self {
+        self.caller = Some(caller.into());
+        self
+    }
+
     /// Sets `Retry-After` on an error answer.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
@@ -227,17 +257,33 @@ impl Fault {
     }
 }
 
+/// What a fault may be limited to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Met<'a> {
+    pub(crate) op: &'a str,
+    pub(crate) grant: Option<&'a str>,
+    pub(crate) cluster: Option<&'a str>,
+    /// The region that the call claims to be signed for.
+    pub(crate) region: Option<&'a str>,
+    /// The ARN of whoever it claims to be signed by.
+    pub(crate) caller: Option<&'a str>,
+}
+
+impl Fault {
+    fn meets(&self, met: Met<'_>) -> bool {
+        let caller = |part: &String| met.caller.is_some_and(|arn| arn.contains(part));
+        (self.op == met.op || self.op == "*")
+            && (self.grant.is_none() || self.grant.as_deref() == met.grant)
+            && (self.cluster.is_none() || self.cluster.as_deref() == met.cluster)
+            && (self.region.is_none() || self.region.as_deref() == met.region)
+            && self.caller.as_ref().is_none_or(caller)
+    }
+}
+
 /// Takes the fault that the next such call meets, the oldest first.
-pub(crate) fn take(
-    faults: &mut Vec<Fault>,
-    op: &str,
-    grant: Option<&str>,
-    cluster: Option<&str>,
-) -> Option<Fault> {
+pub(crate) fn take(faults: &mut Vec<Fault>, met: Met<'_>) -> Option<Fault> {
     let at = faults.iter_mut().position(|f| {
-        let matches = (f.op == op || f.op == "*")
-            && (f.grant.is_none() || f.grant.as_deref() == grant)
-            && (f.cluster.is_none() || f.cluster.as_deref() == cluster);
+        let matches = f.meets(met);
         if matches && f.skip > 0 {
             f.skip -= 1;
             return false;
@@ -263,8 +309,8 @@ mod tests {
             Fault::status("CreateToken", 429, "X").grant("refresh_token").times(2).skip(1),
             Fault::new("*", Act::Drop).times(-1),
         ];
-        let mut names =
-            || take(&mut faults, "CreateToken", Some("refresh_token"), None).map(|f| f.act.name());
+        let met = Met { op: "CreateToken", grant: Some("refresh_token"), ..Met::default() };
+        let mut names = || take(&mut faults, met).map(|f| f.act.name());
         let got: Vec<_> = (0..5).map(|_| names()).collect();
         let want = ["drop", "status", "status", "drop", "drop"];
         assert_eq!(got, want.map(Some));
@@ -276,9 +322,25 @@ mod tests {
             Fault::new("CreateToken", Act::Drop).grant("refresh_token"),
             Fault::new("Kube", Act::Drop).cluster("demo"),
         ];
-        assert_eq!(take(&mut faults, "CreateToken", Some("device_code"), None), None);
-        assert_eq!(take(&mut faults, "Kube", None, Some("prod")), None);
+        let grant = Met { op: "CreateToken", grant: Some("device_code"), ..Met::default() };
+        let cluster = Met { op: "Kube", cluster: Some("prod"), ..Met::default() };
+        assert_eq!(take(&mut faults, grant), None);
+        assert_eq!(take(&mut faults, cluster), None);
         assert_eq!(faults.len(), 2);
+    }
+
+    #[test]
+    fn a_fault_for_another_region_or_caller_stays() {
+        let mut faults =
+            vec![Fault::new("ListClusters", Act::Drop).region("eu-west-1").caller("ReadOnly")];
+        let arn = |role: &str| format!("arn:aws:sts::111122223333:assumed-role/{role}/alice");
+        let mut meets = |region: Option<&str>, caller: Option<&str>| {
+            take(&mut faults, Met { op: "ListClusters", region, caller, ..Met::default() })
+        };
+        assert_eq!(meets(Some("us-east-1"), Some(&arn("ReadOnly"))), None);
+        assert_eq!(meets(Some("eu-west-1"), Some(&arn("Developer"))), None);
+        assert_eq!(meets(Some("eu-west-1"), None), None);
+        assert!(meets(Some("eu-west-1"), Some(&arn("ReadOnly"))).is_some());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Stands in for AWS and for an EKS cluster, on loopback.
 //!
-//! One process plays SSO OIDC, the SSO portal, STS, EKS, the sign-in service of `aws login`, the
+//! One process plays SSO OIDC, the SSO portal, STS, EKS, a call of IAM, the sign-in service of `aws login`, the
 //! metadata service of EC2, endpoints of container credentials and, over TLS, a Kubernetes API
 //! server for each cluster. It checks what the real services check (signatures, PKCE, proofs of
 //! possession, one-time tokens and codes, session limits, EKS bearer tokens), does what a
@@ -24,6 +24,7 @@ mod eks;
 mod eks_token;
 mod faults;
 mod http;
+mod iam;
 mod jwt;
 mod kube;
 mod kube_objects;

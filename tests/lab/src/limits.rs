@@ -38,7 +38,7 @@ pub(crate) fn take(world: &mut World, service: &str, op: &str) -> Result<(), Fai
 /// ("Common Error Types"). OIDC has no modelled one; its gateway answers as the portal does.
 fn throttle(service: &str) -> Fail {
     match service {
-        "sts" => Fail::new(400, "Throttling", "Rate exceeded"),
+        "sts" | "iam" => Fail::new(400, "Throttling", "Rate exceeded"),
         "eks" => Fail::new(429, "ThrottlingException", "Rate exceeded"),
         "signin" => Fail::new(429, "TooManyRequestsError", "Rate exceeded"),
         _ => Fail::new(429, "TooManyRequestsException", "HTTP 429 Unknown Code"),

@@ -8,7 +8,7 @@ use crate::http::{Answer, Fail, Request, decode, hex};
 use crate::script::Script;
 use crate::script_sources::Container;
 use crate::world::World;
-use crate::{kube, metadata, oidc, signin, sts};
+use crate::{iam, kube, metadata, oidc, signin, sts};
 
 /// Paths that one operation has to itself.
 const FIXED: [(&str, &str, &str); 14] = [
@@ -41,6 +41,8 @@ pub(crate) fn open_call(world: &World, cluster: Option<&str>, request: &Request)
     if let Some(arn) = cluster {
         (call.service, call.op) = ("kube".into(), "Kube".into());
         call.cluster = arn.rsplit('/').next().map(String::from);
+        let token = request.header("authorization").strip_prefix("Bearer ");
+        call.token = token.map(|it| hex(&Sha256::digest(it)[..6]));
         return call;
     }
     let (service, op) = operation(world, request);
@@ -75,7 +77,10 @@ fn operation(world: &World, request: &Request) -> (&'static str, String) {
     if container(&world.script, path).is_some() {
         return ("container", "ContainerCredentials".into());
     }
-    ("sts", request.params().filled("Action").unwrap_or("MissingAction").into())
+    match request.params().filled("Action").unwrap_or("MissingAction") {
+        op if op == iam::OPERATION => ("iam", op.into()),
+        op => ("sts", op.into()),
+    }
 }
 
 /// The endpoint of container credentials at a path.
@@ -87,7 +92,8 @@ pub(crate) fn container<'a>(script: &'a Script, path: &str) -> Option<&'a Contai
 pub(crate) fn refuse(fail: &Fail, request: &Request, call: &mut Call) -> Answer {
     call.error = Some(fail.code.clone());
     let answer = match call.service.as_str() {
-        "sts" => sts::error(fail, request),
+        "sts" => sts::error(fail, request, sts::NAMESPACE),
+        "iam" => sts::error(fail, request, iam::NAMESPACE),
         "kube" => kube::status(fail.status, kube::reason(fail.status), &fail.message, None),
         "imds" => metadata::error(fail),
         "oidc" => {

@@ -38,6 +38,8 @@ pub struct Script {
     pub roles: BTreeMap<String, Role>,
     /// Accounts that the portal shows.
     pub accounts: Vec<Account>,
+    /// What accounts are called, by their ids.
+    pub account_aliases: BTreeMap<String, String>,
     /// EKS clusters.
     pub clusters: Vec<Cluster>,
     /// Whose tokens AssumeRoleWithWebIdentity takes.
@@ -287,6 +289,7 @@ impl Default for Script {
                 account("111122223333", "dev", &["Developer", "ReadOnly"]),
                 account("444455556666", "prod", &["ReadOnly"]),
             ],
+            account_aliases: BTreeMap::from([("111122223333".into(), "corp-dev".into())]),
             clusters: vec![cluster("demo", "111122223333"), cluster("prod", "444455556666")],
             web_identity: WebIdentity::default(),
             console: Console::default(),

@@ -22,13 +22,13 @@ use crate::calls::{Call, CallLog};
 use crate::clock::http_date;
 use crate::control;
 use crate::eks::{self, Place};
-use crate::faults::{self, Act, Fault};
+use crate::faults::{self, Act, Fault, Met};
 use crate::http::{Answer, Fail, Request, hex, random};
 use crate::payload::{Part, Payload};
 use crate::script::Cluster;
 use crate::tls::Authority;
 use crate::world::World;
-use crate::{kube, limits, metadata, oidc, portal, route, signin, sts};
+use crate::{iam, kube, limits, metadata, oidc, portal, route, signin, sigv4, sts};
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -205,7 +205,7 @@ async fn respond(
         route::open_call(&world, cluster, &request)
     };
     let number = shared.calls.begin(call.clone());
-    let (limited, fault) = meet(&shared, &call);
+    let (limited, fault) = meet(&shared, &request, &call);
     if let Some(fail) = limited {
         call.throttled = true;
         let answer = route::refuse(&fail, &request, &mut call);
@@ -266,13 +266,21 @@ async fn read(door: &Door, incoming: hyper::Request<Incoming>) -> io::Result<Req
 }
 
 /// What stands between a call and its service: a limit that is used up, or else a fault.
-fn meet(shared: &Shared, call: &Call) -> (Option<Fail>, Option<Fault>) {
+fn meet(shared: &Shared, request: &Request, call: &Call) -> (Option<Fail>, Option<Fault>) {
     let mut world = shared.world();
     if let Err(fail) = limits::take(&mut world, &call.service, &call.op) {
         return (Some(fail), None);
     }
-    let (grant, cluster) = (call.grant.as_deref(), call.cluster.as_deref());
-    (None, faults::take(&mut world.faults, &call.op, grant, cluster))
+    let claimed = sigv4::claimed(&request.headers);
+    let caller = claimed.and_then(|(key, _)| world.lookup(key)).map(|session| session.arn);
+    let met = Met {
+        op: &call.op,
+        grant: call.grant.as_deref(),
+        cluster: call.cluster.as_deref(),
+        region: claimed.map(|(_, region)| region),
+        caller: caller.as_deref(),
+    };
+    (None, faults::take(&mut world.faults, met))
 }
 
 /// The answer of the service, or what a fault makes of it.
@@ -321,6 +329,7 @@ fn perform(shared: &Shared, door: &Door, request: &Request, call: &mut Call) -> 
             .ok_or_else(|| Fail::new(404, "NotFound", "no such endpoint"))
             .and_then(|container| metadata::container(&mut world, &container, request, call)),
         (_, "eks") => eks::serve(&mut world, &op, request, call, |arn| shared.place(arn)),
+        (_, "iam") => iam::serve(&world, request, call),
         _ => sts::serve(&mut world, &op, request, call),
     };
     drop(world);

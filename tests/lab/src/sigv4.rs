@@ -108,6 +108,14 @@ pub(crate) fn verify(
     })
 }
 
+/// Returns key and region that the `Authorization` header claims; nobody has looked whether it is true.
+pub(crate) fn claimed(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let (_, rest) = headers.get("authorization")?.to_str().ok()?.split_once("Credential=")?;
+    let mut parts = rest.split([',', ' ']).next()?.split('/');
+    let (key, _day, region) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((key, region))
+}
+
 /// What the request says about its own signature.
 fn claim(request: Signed<'_>, pairs: &[(String, String)]) -> Result<Claim, Fail> {
     let param = |name: &str| {

@@ -9,7 +9,7 @@ use crate::sigv4::{self, Signed};
 use crate::web_identity;
 use crate::world::{Session, World};
 
-const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+pub(crate) const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 pub(crate) fn serve(
     world: &mut World,
@@ -77,8 +77,8 @@ pub(crate) fn check(
     Ok(signer.session)
 }
 
-/// An error in STS's words.
-pub(crate) fn error(fail: &Fail, request: &Request) -> Answer {
+/// An error in the words of STS, and of other services that answer XML.
+pub(crate) fn error(fail: &Fail, request: &Request, namespace: &str) -> Answer {
     let kind = if fail.status < 500 { "Sender" } else { "Receiver" };
     let (code, message, id) = (&fail.code, &fail.message, request_id());
     if wants_json(request) {
@@ -90,7 +90,7 @@ pub(crate) fn error(fail: &Fail, request: &Request) -> Answer {
     let inner: String = parts.iter().map(|(tag, text)| xml(tag, &json!(text))).collect();
     let id = xml("RequestId", &json!(id));
     let text =
-        format!("<ErrorResponse xmlns=\"{NAMESPACE}\"><Error>{inner}</Error>{id}</ErrorResponse>");
+        format!("<ErrorResponse xmlns=\"{namespace}\"><Error>{inner}</Error>{id}</ErrorResponse>");
     Answer::new(fail.status, "text/xml", text)
 }
 
@@ -98,12 +98,12 @@ fn wants_json(request: &Request) -> bool {
     request.header("accept").contains("json")
 }
 
-fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     let h = hex(&random::<16>());
     [&h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..]].join("-")
 }
 
-fn xml(tag: &str, value: &Value) -> String {
+pub(crate) fn xml(tag: &str, value: &Value) -> String {
     let inner = match value {
         Value::Object(fields) => fields.iter().map(|(k, v)| xml(k, v)).collect(),
         Value::String(text) => text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),

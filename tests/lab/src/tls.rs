@@ -62,10 +62,16 @@ impl Authority {
 
 /// The real names of the services in these regions, and loopback.
 pub(crate) fn service_names(regions: &[String]) -> Vec<String> {
-    let mut names: Vec<String> =
-        ["127.0.0.1", "::1", "localhost", "sts.amazonaws.com", "*.awsapps.com"]
-            .map(String::from)
-            .into();
+    let mut names: Vec<String> = [
+        "127.0.0.1",
+        "::1",
+        "localhost",
+        "sts.amazonaws.com",
+        "iam.amazonaws.com",
+        "*.awsapps.com",
+    ]
+    .map(String::from)
+    .into();
     for region in regions {
         let tail = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         for service in ["oidc", "portal.sso", "sts", "sts-fips", "eks"] {

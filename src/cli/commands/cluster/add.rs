@@ -39,7 +39,7 @@ pub(super) fn add(call: &Call, args: ClusterAddArgs) -> Done {
 }
 
 /// Says once what stands between here and the API server: a timeout later does not.
-fn about_the_way(cluster: &ClusterStatus) -> Option<String> {
+pub(super) fn about_the_way(cluster: &ClusterStatus) -> Option<String> {
     if cluster.endpoint_access.as_deref() == Some("private") && cluster.proxy_url.is_none() {
         return Some(
             "note: its API server can only be reached from inside its VPC: through a VPN, from a \

@@ -1,6 +1,7 @@
 //! `eksd cluster`: registered clusters and their kubeconfig files.
 
 mod add;
+mod discover;
 mod list;
 mod path;
 mod sync;
@@ -27,6 +28,7 @@ pub fn run(call: &Call, command: ClusterCommand) -> Done {
         ClusterCommand::Path { alias } => path::path(call, &alias),
         ClusterCommand::Remove { alias } => remove(call, alias),
         ClusterCommand::Sync { alias } => sync::sync(call, alias),
+        ClusterCommand::Discover(args) => discover::run(call, &args),
         ClusterCommand::Rename { alias, to } => rename(call, alias, to),
     }
 }

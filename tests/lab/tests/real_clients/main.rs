@@ -70,6 +70,39 @@ fn cli_v1_uses_mfa_codes() {
 }
 
 #[test]
+fn the_clis_ask_what_an_account_is_called() {
+    let person = Person::new(Script::default());
+    assert_eq!(
+        person.aws("iam list-account-aliases").json()["AccountAliases"],
+        json!(["corp-dev"])
+    );
+    let call = &person.lab.calls_of("ListAccountAliases")[0];
+    assert_eq!((call.service.as_str(), call.status), ("iam", Some(200)));
+    person.lab.edit(|script| script.account_aliases.clear());
+    assert_eq!(person.aws("iam list-account-aliases").json()["AccountAliases"], json!([]));
+    person.lab.queue(Fault::status("ListAccountAliases", 403, "AccessDenied").caller("user/alice"));
+    let shown = person.aws("iam list-account-aliases").failed();
+    assert!(shown.contains("(AccessDenied)"), "{shown}");
+    let person = with_v2(Script::default());
+    assert_eq!(
+        person.aws("iam list-account-aliases").json()["AccountAliases"],
+        json!(["corp-dev"])
+    );
+}
+
+#[test]
+fn a_list_of_clusters_is_denied_to_a_role_in_a_region() {
+    let person = Person::new(Script::default());
+    let fault = Fault::status("ListClusters", 403, "AccessDeniedException").times(-1);
+    person.lab.queue(fault.region("eu-west-1").caller("assumed-role/dev/"));
+    assert_eq!(person.aws("eks list-clusters").json()["clusters"], json!(["demo"]));
+    let shown = person.aws("--profile dev eks list-clusters").failed();
+    assert!(shown.contains("(AccessDeniedException)"), "{shown}");
+    let elsewhere = person.aws("--profile dev --region us-east-1 eks list-clusters").json();
+    assert_eq!(elsewhere["clusters"], json!([]));
+}
+
+#[test]
 fn kubectl_reaches_a_cluster_with_the_clis_token() {
     let person = Person::new(Script::default());
     let cluster = person.aws("eks describe-cluster --name demo").json();
