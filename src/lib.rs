@@ -21,7 +21,6 @@ mod platform;
 #[cfg(feature = "agent")]
 pub mod program;
 pub mod report;
-#[cfg(feature = "agent")]
 pub mod store;
 #[cfg(feature = "agent")]
 pub mod world;

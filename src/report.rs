@@ -17,6 +17,8 @@ pub enum Code {
     UnknownCluster,
     /// A line of an AWS file could not be used.
     ConfigBroken,
+    /// A kubeconfig of the person's cannot be read, or not be edited safely.
+    KubeconfigBroken,
     /// The profile cannot work as written.
     Misconfigured,
     /// The root session has ended or was refused; a person must log in.
@@ -81,6 +83,7 @@ impl Code {
             Self::UnknownProfile
             | Self::UnknownCluster
             | Self::ConfigBroken
+            | Self::KubeconfigBroken
             | Self::Misconfigured
             | Self::SettingsInvalid
             | Self::Usage => 2,

@@ -120,11 +120,11 @@ pub(super) struct Agent {
     pub(super) last_prompts: Vec<PromptLine>,
     pub(super) flights: BTreeMap<SessionKey, Flight>,
     pub(super) last_flight: u64,
-    pub(super) said: Said,
+    said: Said,
     /// Whether something has happened since the watchers were last told.
     pub(super) is_news: bool,
     /// When the next comparison of a cluster is due.
-    pub(super) next_check: Option<Timestamp>,
+    next_check: Option<Timestamp>,
     /// What each shared token file said last: the mark of its token, or that there is no file. Only a
     /// change of it is news; a file that merely could not be rewritten is not.
     pub(super) files_say: BTreeMap<SessionKey, Option<Secret>>,
@@ -358,8 +358,8 @@ impl Agent {
         if self.is_news {
             self.settle_clusters(now);
         }
-        let wakes =
-            [notice::wake_at(&roots, &self.policy.notice_before, now), self.next_check, tokens_due];
+        let notices_due = notice::wake_at(&roots, &self.policy.notice_before, now);
+        let wakes = [notices_due, tokens_due, self.next_check];
         for at in wakes.into_iter().flatten() {
             plan.wake_by(at);
         }
@@ -367,6 +367,18 @@ impl Agent {
             self.changed.send_modify(|revision| *revision += 1);
         }
         plan.wake_at
+    }
+
+    /// Does what the present state of things asks for at each cluster.
+    fn settle_clusters(&mut self, now: Timestamp) {
+        self.forget_old_news();
+        let world = &self.world;
+        let file = |alias: &str| world.paths.shown(&world.kubeconfig_path(alias));
+        for notice in self.said.update_clusters(self.clusters.all(), file) {
+            self.world.notifier.send(notice);
+        }
+        self.next_check = self.clusters_due(now);
+        self.write_prompts();
     }
 
     /// Returns the sign-ins whose estimated end has come.

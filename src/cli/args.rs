@@ -8,7 +8,9 @@ use std::{ffi::OsString, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
-    cluster::{ClusterAddArgs, ClusterCommand, ClusterDiscoverArgs},
+    cluster::{
+        ClusterAddArgs, ClusterAdoptArgs, ClusterCommand, ClusterDiscoverArgs, ClusterLintArgs,
+    },
     token::TokenArgs,
 };
 use crate::{config::parse_duration, ipc::wire::MfaCode};

@@ -14,6 +14,8 @@ use signal_hook::{
     low_level::pipe,
 };
 
+use rustix::net::RecvFlags;
+
 use crate::report::{Code, Report};
 
 /// Can be read from once a signal came that shall end the program.
@@ -24,6 +26,12 @@ impl Interrupt {
     /// From now on the signals end nothing by themselves.
     pub(super) fn listen() -> Result<Self, Report> {
         listen(&[SIGINT, SIGTERM, SIGHUP]).map(Self)
+    }
+
+    /// Returns whether one came, without waiting.
+    pub(super) fn came(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        rustix::net::recv(&self.0, &mut byte, RecvFlags::PEEK).is_ok_and(|(_, read)| 0 < read)
     }
 }
 

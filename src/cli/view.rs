@@ -4,6 +4,8 @@
 //! the end of the keys, the clock times, the ends of names, what to do.
 
 mod clusters;
+pub mod columns;
+pub mod diff;
 pub mod explain;
 mod table;
 mod time;

@@ -73,6 +73,11 @@ variables! {
     /// What kubectl reads; tells which cluster a shell uses.
     kubeconfig: OsString = "KUBECONFIG";
 
+    /// kubectl's preferences, with its policy for plugins; `off`: none.
+    kuberc: OsString = "KUBERC";
+    /// `false`: kubectl has no preferences.
+    kubectl_kuberc: String = "KUBECTL_KUBERC";
+
     /// The AWS config file.
     aws_config_file: PathBuf = "AWS_CONFIG_FILE";
     /// The AWS credentials file.

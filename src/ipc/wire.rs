@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     clusters::{
-        ClusterAddParams, ClusterDiscoverParams, ClusterName, ClusterRenameParams, ClusterStatus,
-        ClusterSyncParams, DiscoverProgress, Discovered, DiscoveredCluster, DriftStatus, NotListed,
-        SyncDone, SyncedCluster,
+        ClusterAddParams, ClusterDescribed, ClusterDiscoverParams, ClusterName,
+        ClusterRenameParams, ClusterStatus, ClusterSyncParams, DiscoverProgress, Discovered,
+        DiscoveredCluster, DriftStatus, NotListed, SyncDone, SyncedCluster,
     },
     delivery::{
         EndpointOpen, EnsureAnswer, EnsureParams, Ensured, Mirror, NameParams, ProfileParams,
@@ -95,6 +95,9 @@ pub enum Request {
     /// Registers a cluster and writes its kubeconfig file.
     #[serde(rename = "clusters.add")]
     ClusterAdd(ClusterAddParams),
+    /// What registering a cluster would come to.
+    #[serde(rename = "clusters.describe")]
+    ClusterDescribe(ClusterAddParams),
     /// Forgets a cluster and removes its kubeconfig file.
     #[serde(rename = "clusters.remove")]
     ClusterRemove(ClusterName),

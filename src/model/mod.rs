@@ -9,6 +9,7 @@ pub mod cluster;
 mod credentials;
 pub mod discovery;
 pub mod explain;
+pub mod foreign;
 mod instant;
 pub mod keyring;
 #[cfg(feature = "agent")]

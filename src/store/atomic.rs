@@ -36,6 +36,9 @@ const STALE_AFTER: Duration = Duration::from_mins(1);
 /// No file that eksd keeps or shares comes near; AWS answers of a session have a few KiB.
 pub const LARGEST_FILE: u64 = 1 << 20;
 
+/// What everybody but the person is kept out of.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
 /// How a file is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -53,16 +56,51 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// Does as [`write()`] does, with options.
 pub fn write_with(path: &Path, bytes: &[u8], options: Options) -> Result<(), StoreError> {
+    write_as(path, bytes, options, PRIVATE)
+}
+
+/// Replaces the content of a file of the person's, which keeps its mode, wherever a link says it is.
+pub fn rewrite(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    let options = Options { follow: true, volatile: false };
+    write_as(path, bytes, options, Mode::from_raw_mode(mode & 0o777))
+}
+
+/// Makes a file with mode 0600 that is whole or not there; never over another one. Returns whether it
+/// was made.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool, StoreError> {
+    let failed = |source| StoreError::Write { path: path.to_owned(), source };
+    let (folder, name) = open_parent(path)?;
+    let make = || -> io::Result<bool> {
+        let mut temp = Temp::create(&folder, PRIVATE)?;
+        temp.file.write_all(bytes)?;
+        temp.file.sync_all()?;
+        // Unlike a renaming, a link replaces nothing.
+        match rustix::fs::linkat(&folder, &temp.name, &folder, name, AtFlags::empty()) {
+            Err(Errno::EXIST) => return Ok(false),
+            // A file system without links, such as a USB stick's.
+            Err(Errno::PERM | Errno::NOTSUP) if !path.try_exists()? => {
+                rustix::fs::renameat(&folder, &temp.name, &folder, name)?;
+                temp.is_renamed = true;
+            }
+            linked => linked?,
+        }
+        sync_folder(&folder)?;
+        Ok(true)
+    };
+    make().map_err(failed)
+}
+
+fn write_as(path: &Path, bytes: &[u8], options: Options, mode: Mode) -> Result<(), StoreError> {
     let path = destination(path, options.follow)?;
     let failed = |source| StoreError::Write { path: path.clone(), source };
     let (folder, name) = open_parent(&path)?;
-    let mut result = replace(&folder, name, bytes, options.volatile);
+    let mut result = replace(&folder, name, bytes, options.volatile, mode);
     if let Err(error) = &result
         && error.raw_os_error() == Some(Errno::IO.raw_os_error())
     {
         // After a failed fsync the kernel may have dropped the dirty pages and say all is well the
         // second time ("fsyncgate", lwn.net/Articles/752063): begin again with a new file.
-        result = replace(&folder, name, bytes, options.volatile);
+        result = replace(&folder, name, bytes, options.volatile, mode);
     }
     result.map_err(failed)
 }
@@ -95,6 +133,11 @@ pub struct Content {
 /// Reads a file of at most [`LARGEST_FILE`] bytes; `None` where there is none. Waits for nobody: a
 /// pipe in the file's place is an error.
 pub fn read(path: &Path) -> Result<Option<Content>, StoreError> {
+    read_up_to(path, LARGEST_FILE)
+}
+
+/// Does as [`read()`] does, with a limit of the caller's.
+pub fn read_up_to(path: &Path, limit: u64) -> Result<Option<Content>, StoreError> {
     let failed = |source| StoreError::Read { path: path.to_owned(), source };
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -109,7 +152,7 @@ pub fn read(path: &Path) -> Result<Option<Content>, StoreError> {
             why: "it is not a regular file",
         });
     }
-    if LARGEST_FILE < metadata.len() {
+    if limit < metadata.len() {
         return Err(StoreError::Unusable { path: path.to_owned(), why: "it is too large" });
     }
     let modified_at = metadata
@@ -119,7 +162,7 @@ pub fn read(path: &Path) -> Result<Option<Content>, StoreError> {
     // Room from the start: growing would leave copies of secrets behind.
     let size = usize::try_from(metadata.len()).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    file.take(LARGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     Ok(Some(Content { bytes, modified_at }))
 }
 
@@ -243,8 +286,14 @@ fn open_parent(path: &Path) -> Result<(OwnedFd, &OsStr), StoreError> {
     Ok((folder, name))
 }
 
-fn replace(folder: &OwnedFd, name: &OsStr, bytes: &[u8], volatile: bool) -> io::Result<()> {
-    let mut temp = Temp::create(folder)?;
+fn replace(
+    folder: &OwnedFd,
+    name: &OsStr,
+    bytes: &[u8],
+    volatile: bool,
+    mode: Mode,
+) -> io::Result<()> {
+    let mut temp = Temp::create(folder, mode)?;
     temp.file.write_all(bytes)?;
     if !volatile {
         temp.file.sync_all()?;
@@ -266,14 +315,13 @@ struct Temp<'a> {
 }
 
 impl<'a> Temp<'a> {
-    fn create(folder: &'a OwnedFd) -> io::Result<Self> {
+    fn create(folder: &'a OwnedFd, mode: Mode) -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
         let name = temp_name(&format!("{:016x}", u64::from_ne_bytes(random)));
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let file = rustix::fs::openat(folder, &name, flags, mode)?;
+        let file = rustix::fs::openat(folder, &name, flags, mode.intersection(PRIVATE))?;
         let temp = Self { folder, name, file: File::from(file), is_renamed: false };
         // The umask took its share of the mode.
         rustix::fs::fchmod(&temp.file, mode)?;

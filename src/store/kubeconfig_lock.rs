@@ -35,13 +35,17 @@ pub struct KubeconfigLock {
 }
 
 impl KubeconfigLock {
-    /// Locks the kubeconfig at `path`, waiting at most as long as `patience` for whoever holds it. Blocks
-    /// the thread.
+    /// Locks the kubeconfig at `path`, waiting at most as long as `patience` for whoever holds it, and no
+    /// longer than until `is_given_up`. Blocks the thread.
     ///
     /// # Errors
-    /// [`StoreError::LeftLocked`] where the lock of another program stays, which is never removed: it may
+    /// [`StoreError::ForeignLock`] where the lock of another program stays, which is never removed: it may
     /// be writing.
-    pub fn take(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+    pub fn take(
+        path: &Path,
+        patience: Duration,
+        is_given_up: &dyn Fn() -> bool,
+    ) -> Result<Self, StoreError> {
         let lock = lock_file(path);
         let begun = Instant::now();
         let mut nap = Duration::from_millis(1);
@@ -54,9 +58,9 @@ impl KubeconfigLock {
                 continue;
             }
             let left = patience.saturating_sub(begun.elapsed());
-            if left.is_zero() {
-                let age = age(&lock);
-                return Err(StoreError::LeftLocked { path: path.to_owned(), lock, age });
+            if left.is_zero() || is_given_up() {
+                let age = age(&lock).unwrap_or_default();
+                return Err(StoreError::ForeignLock { path: lock, age });
             }
             std::thread::sleep(nap.min(left));
             nap = (nap * 2).min(LONGEST_NAP);
@@ -69,6 +73,25 @@ impl Drop for KubeconfigLock {
         // Where this fails, the next eksd finds that its maker is gone.
         let _ = fs::remove_file(&self.lock);
     }
+}
+
+/// A lock file beside a kubeconfig.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenLock {
+    /// The file.
+    pub path: PathBuf,
+    /// How long it has been there.
+    pub age: Duration,
+    /// Whether eksd made it.
+    pub is_own: bool,
+}
+
+/// Returns the lock file beside a kubeconfig, if there is one.
+pub fn seen(path: &Path) -> Option<SeenLock> {
+    let lock = lock_file(path);
+    let age = age(&lock)?;
+    let is_own = open(&lock).and_then(|mut file| is_ours(&mut file)).unwrap_or(false);
+    Some(SeenLock { path: lock, age, is_own })
 }
 
 /// Returns the lock file of a kubeconfig, named as the person names it: links are not followed.
@@ -142,8 +165,7 @@ impl Drop for Temp {
 
 /// Removes a lock file that an eksd made which is gone. Returns whether there is none any more.
 fn remove_dead(lock: &Path) -> io::Result<bool> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let mut file = match OpenOptions::new().read(true).custom_flags(flags).open(lock) {
+    let mut file = match open(lock) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         // client-go's have mode 0: not ours.
@@ -163,6 +185,11 @@ fn remove_dead(lock: &Path) -> io::Result<bool> {
     }
 }
 
+fn open(lock: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(lock)
+}
+
 fn is_ours(file: &mut File) -> io::Result<bool> {
     let mut start = [0; MARK.len()];
     match io::Read::read_exact(file, &mut start) {
@@ -175,7 +202,7 @@ fn is_ours(file: &mut File) -> io::Result<bool> {
 fn age(lock: &Path) -> Option<Duration> {
     let modified = lock.symlink_metadata().ok()?.modified().ok()?;
     // The file's own clock is asked, the one that stamped it.
-    modified.elapsed().ok()
+    Some(modified.elapsed().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -201,13 +228,13 @@ mod tests {
     #[test]
     fn one_holder_at_a_time() {
         let (dir, path, lock) = place();
-        let held = KubeconfigLock::take(&path, SOON).unwrap();
+        let held = KubeconfigLock::take(&path, SOON, &|| false).unwrap();
         assert_eq!(names(dir.path()), ["config.lock"]);
-        let error = KubeconfigLock::take(&path, SOON).unwrap_err();
-        assert!(matches!(error, StoreError::LeftLocked { .. }), "{error:?}");
+        let error = KubeconfigLock::take(&path, SOON, &|| false).unwrap_err();
+        assert!(matches!(error, StoreError::ForeignLock { .. }), "{error:?}");
         drop(held);
         assert!(!lock.exists());
-        drop(KubeconfigLock::take(&path, SOON).unwrap());
+        drop(KubeconfigLock::take(&path, SOON, &|| false).unwrap());
         assert_eq!(names(dir.path()), [] as [&str; 0]);
     }
 
@@ -218,13 +245,13 @@ mod tests {
             let mut file =
                 OpenOptions::new().write(true).create_new(true).mode(mode).open(&lock).unwrap();
             file.write_all(content.as_bytes()).unwrap();
-            let error = KubeconfigLock::take(&path, SOON).unwrap_err();
-            let StoreError::LeftLocked { age, .. } = error else { panic!("{error:?}") };
-            assert!(age.is_some());
+            let error = KubeconfigLock::take(&path, SOON, &|| false).unwrap_err();
+            assert!(matches!(error, StoreError::ForeignLock { .. }), "{error:?}");
+            assert!(!seen(&path).unwrap().is_own);
             fs::remove_file(&lock).unwrap();
         }
         std::os::unix::fs::symlink("/nowhere", &lock).unwrap();
-        assert!(KubeconfigLock::take(&path, SOON).is_err());
+        assert!(KubeconfigLock::take(&path, SOON, &|| false).is_err());
     }
 
     #[test]
@@ -240,10 +267,10 @@ mod tests {
             .unwrap();
         io::Write::write_all(holder.stdin.as_mut().unwrap(), b"x").unwrap();
         io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut [0]).unwrap();
-        assert!(KubeconfigLock::take(&path, SOON).is_err());
+        assert!(KubeconfigLock::take(&path, SOON, &|| false).is_err());
         holder.kill().unwrap();
         holder.wait().unwrap();
-        let held = KubeconfigLock::take(&path, SOON).unwrap();
+        let held = KubeconfigLock::take(&path, SOON, &|| false).unwrap();
         assert_eq!(fs::read_to_string(&lock).unwrap(), format!("eksd {}\n", std::process::id()));
         drop(held);
         assert_eq!(names(dir.path()), [] as [&str; 0]);
@@ -259,7 +286,8 @@ mod tests {
                 for _ in 0..8 {
                     scope.spawn(|| {
                         start.wait();
-                        let _held = KubeconfigLock::take(&path, Duration::from_mins(1)).unwrap();
+                        let _held =
+                            KubeconfigLock::take(&path, Duration::from_mins(1), &|| false).unwrap();
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         std::thread::yield_now();
                         inside.fetch_sub(1, Ordering::SeqCst);

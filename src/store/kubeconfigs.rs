@@ -67,7 +67,7 @@ pub fn put_right(path: &Path, wanted: &Wanted, before: Option<&Wanted>) -> Resul
         kubeconfig_lock::sweep(path)?;
         return Ok(Written::default());
     }
-    let _lock = KubeconfigLock::take(path, PATIENCE)?;
+    let _lock = KubeconfigLock::take(path, PATIENCE, &|| false)?;
     let mut aside = None;
     let text = match read_whole(path, wanted)? {
         Existing::Nothing => None,
@@ -104,8 +104,8 @@ pub fn copy_renamed(
     if let Some(folder) = new_path.parent() {
         ensure_private_dir(folder)?;
     }
-    let _lock = KubeconfigLock::take(path, PATIENCE)?;
-    let _new_lock = KubeconfigLock::take(new_path, PATIENCE)?;
+    let _lock = KubeconfigLock::take(path, PATIENCE, &|| false)?;
+    let _new_lock = KubeconfigLock::take(new_path, PATIENCE, &|| false)?;
     let before = Wanted { alias: alias.to_owned(), ..wanted.clone() };
     let text = match read_whole(path, &before)? {
         Existing::Text(text) => kubeconfig::renamed(&text, alias, &wanted.alias).map_err(|_| {

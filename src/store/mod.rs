@@ -5,17 +5,29 @@
 //! a new one, whatever is killed when. Nothing here decides when: the agent does.
 
 pub mod atomic;
+#[cfg(feature = "agent")]
 pub mod clusters;
+#[cfg(feature = "agent")]
 mod fields;
+#[cfg(feature = "agent")]
 pub mod keyring;
 pub mod kubeconfig_lock;
+#[cfg(feature = "agent")]
 pub mod kubeconfigs;
+#[cfg(feature = "agent")]
 pub mod lock;
+#[cfg(feature = "agent")]
 pub mod login_cache;
+#[cfg(feature = "agent")]
 pub mod mirror;
+#[cfg(feature = "agent")]
 pub mod overlays;
+pub mod person_kubeconfig;
+#[cfg(feature = "agent")]
 pub mod prompt_files;
+#[cfg(feature = "agent")]
 pub mod sso_cache;
+#[cfg(feature = "agent")]
 pub mod state;
 
 #[cfg(test)]
@@ -25,16 +37,14 @@ pub mod state;
 )]
 mod kubeconfig_faults;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, path::PathBuf, time::Duration};
 
+#[cfg(feature = "agent")]
 pub use self::fields::Fields;
 use crate::report::{Code, Report};
 
 /// Folders of the AWS tools belong to the person, who may keep parts of them elsewhere.
+#[cfg(feature = "agent")]
 const SHARED: atomic::Options = atomic::Options { follow: true, volatile: false };
 
 /// What can go wrong on the disk.
@@ -70,18 +80,13 @@ pub enum StoreError {
         /// The file that the lock is for.
         path: PathBuf,
     },
-    /// The lock file of another program stayed the whole time.
-    #[error(
-        "`{}` is locked by `{}`, which another program made{}", path.display(), lock.display(),
-        ago(*age)
-    )]
-    LeftLocked {
-        /// The file that the lock is for.
+    /// client-go's lock was there the whole time.
+    #[error("`{}` has been there for {}: another program is writing, or died", path.display(), in_words(*age))]
+    ForeignLock {
+        /// The lock.
         path: PathBuf,
-        /// The lock file.
-        lock: PathBuf,
-        /// How old it is, where that is known.
-        age: Option<Duration>,
+        /// Since when.
+        age: Duration,
     },
     /// Another program writes into a file of eksd's, and there is no room to keep more of that.
     #[error("another program wrote into `{}`, and what it wrote before is still kept", path.display())]
@@ -107,20 +112,6 @@ pub enum StoreError {
     },
 }
 
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    shlex::try_quote(&text).map_or_else(|_| text.clone(), Into::into)
-}
-
-fn ago(age: Option<Duration>) -> String {
-    let Some(age) = age else { return String::new() };
-    match age.as_secs() {
-        seconds @ 0..120 => format!(" {seconds} s ago"),
-        seconds @ 120..7200 => format!(" {} min ago", seconds / 60),
-        seconds => format!(" {} h ago", seconds / 3600),
-    }
-}
-
 /// In what way a file is not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Tear {
@@ -136,6 +127,17 @@ pub enum Tear {
     /// Not JSON at all.
     #[error("it is not JSON")]
     NotJson,
+}
+
+/// Returns a span in its largest unit.
+fn in_words(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86400 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86400),
+    }
 }
 
 impl From<StoreError> for Report {
@@ -163,10 +165,10 @@ impl From<StoreError> for Report {
             StoreError::Locked { .. } => {
                 Self::new(Code::WriteFailed, what, "try again; if it stays so, end that program")
             }
-            StoreError::LeftLocked { lock, .. } => {
+            StoreError::ForeignLock { path, .. } => {
                 let fix = format!(
-                    "if no kubectl is writing right now, one that was killed left it: rm {}",
-                    quoted(&lock)
+                    "if no kubectl, helm or eksctl is running, remove it: rm -f '{}'",
+                    path.display()
                 );
                 Self::new(Code::WriteFailed, what, fix)
             }

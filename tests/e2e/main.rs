@@ -6,6 +6,9 @@
 #![expect(clippy::disallowed_methods, reason = "a test makes files and environments of its own")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
+mod adoption;
+#[cfg(target_os = "linux")]
+mod adoption_kills;
 mod clients;
 mod cluster_files;
 mod console;
@@ -25,6 +28,7 @@ mod keyrings;
 mod kills;
 mod kube_clients;
 mod kubectl;
+mod lint;
 mod long_run;
 mod main_job;
 mod mfa;

@@ -8,10 +8,10 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use crate::{
     agent::event::{Ask, Event, Mailbox, Patience},
     aws::Kind,
-    ipc::wire::{ClusterStatus, SyncedCluster},
+    ipc::wire::{ClusterDescribed, ClusterStatus, SyncedCluster},
     model::{
         Credentials, Reach,
-        cluster::{Cluster, Found},
+        cluster::{Cluster, ClusterFacts, Found},
         text::printable,
     },
     report::{Code, Report},
@@ -52,13 +52,31 @@ impl Errand {
             }
         };
         if *is_new {
-            self.check_new(&found)?;
+            self.usable(&found)?;
         }
         let (cluster, is_new) = (Box::new(self.cluster), self.is_new);
         mailbox.ask(|reply| Event::ClusterFound { cluster, is_new, found, reply }).await
     }
 
-    async fn ask(&self, world: &Arc<World>, mailbox: &Mailbox) -> Result<Found, Report> {
+    /// Asks AWS and keeps nothing.
+    pub(crate) async fn describe(
+        self,
+        world: &World,
+        mailbox: &Mailbox,
+    ) -> Result<ClusterDescribed, Report> {
+        let found = self.ask(world, mailbox).await?;
+        let facts = self.usable(&found)?;
+        Ok(ClusterDescribed {
+            alias: self.cluster.alias.clone(),
+            name: self.cluster.name.clone(),
+            region: self.cluster.region.clone(),
+            arn: facts.arn.clone(),
+            server: facts.endpoint.clone().unwrap_or_default(),
+            certificate_authority: facts.certificate_authority.clone().unwrap_or_default(),
+        })
+    }
+
+    async fn ask(&self, world: &World, mailbox: &Mailbox) -> Result<Found, Report> {
         let credentials = self.credentials(mailbox).await?;
         world.pace.wait().await;
         let name = &self.cluster.name;
@@ -78,7 +96,7 @@ impl Errand {
     }
 
     /// Refuses a cluster that cannot be used, before anything is written.
-    fn check_new(&self, found: &Found) -> Result<(), Report> {
+    fn usable<'a>(&self, found: &'a Found) -> Result<&'a ClusterFacts, Report> {
         let facts = match found {
             Found::Cluster(facts) => facts,
             Found::Nothing { .. } => return Err(not_found(&self.cluster)),
@@ -96,7 +114,7 @@ impl Errand {
             .because("EKS has no address for it, and its API server takes no EKS tokens"));
         }
         if facts.is_usable() && facts.endpoint.is_some() && facts.certificate_authority.is_some() {
-            return Ok(());
+            return Ok(facts);
         }
         let status = printable(&facts.status);
         let fix = match facts.status.as_str() {

@@ -72,22 +72,10 @@ impl Agent {
         self.is_news = true;
     }
 
-    /// Does what the present state of things asks for at each cluster.
-    pub(in crate::agent) fn settle_clusters(&mut self, now: Timestamp) {
-        self.forget_old_news();
-        let world = &self.world;
-        let file = |alias: &str| world.paths.shown(&world.kubeconfig_path(alias));
-        for notice in self.said.update_clusters(self.clusters.all(), file) {
-            self.world.notifier.send(notice);
-        }
-        self.next_check = self.clusters_due(now);
-        self.write_prompts();
-    }
-
     /// Starts the comparisons that are due and returns when the next one is. Only clusters whose
     /// profile is in use, and those that are suspect, are compared on the timer, and only with
     /// credentials that are held anyway.
-    fn clusters_due(&mut self, now: Timestamp) -> Option<Timestamp> {
+    pub(in crate::agent) fn clusters_due(&mut self, now: Timestamp) -> Option<Timestamp> {
         if !self.world.is_daemon() {
             // One request: only what it asks for is its business.
             return None;

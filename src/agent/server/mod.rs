@@ -219,6 +219,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
                 self.tell(id, Box::pin(service.add_cluster(params))).await
             }
             Request::ClusterRename(params) => self.tell(id, service.rename_cluster(params)).await,
+            Request::ClusterDescribe(params) => {
+                self.tell(id, Box::pin(service.describe_cluster(params))).await
+            }
             Request::ClusterRemove(params) => self.tell(id, service.remove_cluster(params)).await,
             Request::ClusterSync(params) => {
                 self.tell(id, Box::pin(service.sync_clusters(params))).await

@@ -16,11 +16,11 @@ use crate::{
         tokens::{Handed, News, TokenAsk},
     },
     ipc::wire::{
-        ClusterAddParams, ClusterName, ClusterRenameParams, ClusterStatus, ClusterSyncParams,
-        CredentialsParams, Empty, EndpointOpen, EnsureAnswer, EnsureParams, Explanation,
-        LogoutDone, LogoutParams, Mirror, NameParams, ProfileParams, ResolveParams, Resolved,
-        StatusAnswer, StatusParams, SyncDone, TokenParams, UseParams, Whoami, WireCredentials,
-        WireToken,
+        ClusterAddParams, ClusterDescribed, ClusterName, ClusterRenameParams, ClusterStatus,
+        ClusterSyncParams, CredentialsParams, Empty, EndpointOpen, EnsureAnswer, EnsureParams,
+        Explanation, LogoutDone, LogoutParams, Mirror, NameParams, ProfileParams, ResolveParams,
+        Resolved, StatusAnswer, StatusParams, SyncDone, TokenParams, UseParams, Whoami,
+        WireCredentials, WireToken,
     },
     report::{Code, Report},
     world::World,
@@ -162,6 +162,14 @@ impl Service {
         params: ClusterRenameParams,
     ) -> Result<Empty, Report> {
         self.mailbox.ask(|reply| Event::ClusterRename { params, reply }).await
+    }
+
+    pub(super) async fn describe_cluster(
+        &self,
+        params: ClusterAddParams,
+    ) -> Result<ClusterDescribed, Report> {
+        let errand = self.mailbox.ask(|reply| Event::ClusterAdd { params, reply }).await?;
+        errand.describe(&self.world, &self.mailbox).await
     }
 
     pub(super) async fn remove_cluster(&self, params: ClusterName) -> Result<Empty, Report> {

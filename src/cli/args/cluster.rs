@@ -1,12 +1,14 @@
 //! `eksd cluster`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 /// `eksd cluster …`.
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
     /// Register a cluster and write its kubeconfig file
-    Add(ClusterAddArgs),
+    Add(Box<ClusterAddArgs>),
     /// List the registered clusters
     List {
         /// Print JSON
@@ -37,6 +39,10 @@ pub enum ClusterCommand {
     },
     /// Look for clusters, with several profiles and in several regions side by side
     Discover(ClusterDiscoverArgs),
+    /// Register the clusters that are in your kubeconfig files already
+    Adopt(ClusterAdoptArgs),
+    /// Say what is wrong with your kubeconfig files
+    Lint(ClusterLintArgs),
 }
 
 /// `eksd cluster discover`.
@@ -62,6 +68,34 @@ pub struct ClusterDiscoverArgs {
     #[arg(long, short)]
     pub yes: bool,
     /// Print JSON, documented in docs/protocol.md
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `eksd cluster adopt`.
+#[derive(Debug, Args)]
+pub struct ClusterAdoptArgs {
+    /// Kubeconfig files; else those of `KUBECONFIG`, else `~/.kube/config`
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Only show what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Let the entries ask eksd from now on; a backup is kept
+    #[arg(long)]
+    pub rewrite: bool,
+    /// Do not ask before a file is rewritten
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+}
+
+/// `eksd cluster lint`.
+#[derive(Debug, Args)]
+pub struct ClusterLintArgs {
+    /// Kubeconfig files; else those of `KUBECONFIG`, else `~/.kube/config`
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -93,4 +127,16 @@ pub struct ClusterAddArgs {
     /// What to call it here; else its name
     #[arg(long)]
     pub alias: Option<String>,
+    /// Put an entry for it into this kubeconfig file too
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// What the entry calls its user; else the alias
+    #[arg(long, value_name = "NAME")]
+    pub user_alias: Option<String>,
+    /// Print the kubeconfig file as it would be, and register nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Say what the entry is
+    #[arg(long)]
+    pub verbose: bool,
 }

@@ -32,6 +32,23 @@ pub struct ClusterAddParams {
     pub alias: Option<String>,
 }
 
+/// What AWS says about a cluster that is not registered by that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterDescribed {
+    /// What it would be called here.
+    pub alias: String,
+    /// Its name at AWS.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The address of its API server.
+    pub server: String,
+    /// The API server's CA: PEM, in base64.
+    pub certificate_authority: String,
+}
+
 /// A registered cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterName {

@@ -1,5 +1,6 @@
 //! `eksd cluster add`.
 
+use super::into_file;
 use crate::{
     cli::{
         args::ClusterAddArgs,
@@ -13,6 +14,7 @@ use crate::{
 
 /// Registers a cluster.
 pub(super) fn add(call: &Call, args: ClusterAddArgs) -> Done {
+    let target = into_file::Target::of(&args);
     let name = args.name.or(args.name_flag).unwrap_or_default();
     let profile = args.profile.or_else(|| call.env.profile().map(str::to_owned));
     let profile = profile.unwrap_or_else(|| "default".to_owned());
@@ -25,6 +27,10 @@ pub(super) fn add(call: &Call, args: ClusterAddArgs) -> Done {
         proxy_url: args.proxy_url,
         alias: args.alias,
     };
+    if args.dry_run {
+        return into_file::show(call, &target, params);
+    }
+    let proxy_url = params.proxy_url.clone();
     let request = Request::ClusterAdd(params);
     let cluster: ClusterStatus = door::ask(call, Wish::Started, &request, ANSWER_LIMIT)?;
     let alias = printable(&cluster.cluster);
@@ -35,7 +41,7 @@ pub(super) fn add(call: &Call, args: ClusterAddArgs) -> Done {
     if let Some(line) = about_the_way(&cluster) {
         output::talk(line);
     }
-    Ok(0)
+    into_file::merge(call, &target, &cluster, proxy_url)
 }
 
 /// Says once what stands between here and the API server: a timeout later does not.

@@ -1,7 +1,11 @@
 //! `eksd cluster`: registered clusters and their kubeconfig files.
 
 mod add;
+mod adopt;
 mod discover;
+mod files;
+mod into_file;
+mod lint;
 mod list;
 mod path;
 mod sync;
@@ -23,7 +27,9 @@ use crate::{
 /// Runs `eksd cluster`.
 pub fn run(call: &Call, command: ClusterCommand) -> Done {
     match command {
-        ClusterCommand::Add(args) => add::add(call, args),
+        ClusterCommand::Add(args) => add::add(call, *args),
+        ClusterCommand::Adopt(args) => adopt::adopt(call, &args),
+        ClusterCommand::Lint(args) => lint::lint(call, &args),
         ClusterCommand::List { json } => list::list(call, json),
         ClusterCommand::Path { alias } => path::path(call, &alias),
         ClusterCommand::Remove { alias } => remove(call, alias),
