@@ -204,6 +204,7 @@ impl Agent {
         let now = self.now();
         let key_id = &credentials.access_key_id;
         let next = self.tokens.refusals.note(&making.subject, key_id, client, now);
+        self.is_news = true;
         let suspect = self.suspect(making);
         if let Some(alias) = &suspect.alias
             && !matches!(next, Next::Suspect)
