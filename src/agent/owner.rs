@@ -247,21 +247,7 @@ impl Agent {
     }
 
     fn apply(&mut self, event: Event) {
-        // A question changes nothing that somebody watches; where one for credentials does, that is noted
-        // there.
-        self.is_news |= !matches!(
-            event,
-            Event::Credentials { .. }
-                | Event::Token { .. }
-                | Event::Use { .. }
-                | Event::Status { .. }
-                | Event::Subscribe { .. }
-                | Event::Resolve { .. }
-                | Event::Ends { .. }
-                | Event::Explain { .. }
-                | Event::ClusterSurvey { .. }
-                | Event::MirrorWritten(Ok(None))
-        );
+        self.is_news |= is_news(&event);
         match event {
             Event::Credentials { ask, reply } => self.ask_credentials(&ask, reply),
             Event::Explain { name, reply } => {
@@ -494,5 +480,24 @@ pub(super) fn bug(what: &str) -> Trouble {
     Trouble {
         class: FailureClass::MayPass { retry_after: None },
         report: Report::new(Code::Internal, what, "report this as a bug"),
+    }
+}
+
+/// Returns whether an event may change what somebody watches. A question does not; where one for
+/// credentials does, that is noted there.
+fn is_news(event: &Event) -> bool {
+    match event {
+        Event::Credentials { .. }
+        | Event::Token { .. }
+        | Event::Use { .. }
+        | Event::Status { .. }
+        | Event::Subscribe { .. }
+        | Event::Resolve { .. }
+        | Event::Ends { .. }
+        | Event::Explain { .. }
+        | Event::ClusterSurvey { .. }
+        | Event::MirrorWritten(Ok(None)) => false,
+        Event::ClustersLooked { different, .. } => !different.is_empty(),
+        _ => true,
     }
 }
