@@ -247,8 +247,8 @@ impl Agent {
     }
 
     fn apply(&mut self, event: Event) {
-        // A question changes nothing that somebody watches; where one for credentials does, that is noted
-        // there.
+        // A question changes nothing that somebody watches, nor does a file that was written; where one
+        // of these does, that is noted there.
         self.is_news |= !matches!(
             event,
             Event::Credentials { .. }
@@ -261,6 +261,7 @@ impl Agent {
                 | Event::Explain { .. }
                 | Event::ClusterSurvey { .. }
                 | Event::MirrorWritten(Ok(None))
+                | Event::Written { .. }
         );
         match event {
             Event::Credentials { ask, reply } => self.ask_credentials(&ask, reply),
@@ -322,10 +323,11 @@ impl Agent {
             Event::ClusterRename { params, reply } => self.cluster_rename(params, reply),
             Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
             Event::Written { what, report } => {
-                match report {
-                    Some(report) => self.reports.insert(what.to_owned(), report),
+                let before = match &report {
+                    Some(report) => self.reports.insert(what.to_owned(), report.clone()),
                     None => self.reports.remove(what),
                 };
+                self.is_news |= before != report;
             }
             Event::Stop => self.shutdown.cancel(),
         }
