@@ -308,10 +308,11 @@ impl Agent {
             Event::ClusterRename { params, reply } => self.cluster_rename(params, reply),
             Event::ClusterRemove { alias, reply } => self.cluster_remove(&alias, reply),
             Event::Written { what, report } => {
-                match report {
-                    Some(report) => self.reports.insert(what.to_owned(), report),
+                let before = match &report {
+                    Some(report) => self.reports.insert(what.to_owned(), report.clone()),
                     None => self.reports.remove(what),
                 };
+                self.is_news |= before != report;
             }
             Event::Stop => self.shutdown.cancel(),
         }
@@ -483,8 +484,8 @@ pub(super) fn bug(what: &str) -> Trouble {
     }
 }
 
-/// Returns whether an event may change what somebody watches. A question does not; where one for
-/// credentials does, that is noted there.
+/// Returns whether an event may change what somebody watches. A question does not, nor does a file that
+/// was written; where one of these does, that is noted there.
 fn is_news(event: &Event) -> bool {
     match event {
         Event::Credentials { .. }
@@ -496,7 +497,8 @@ fn is_news(event: &Event) -> bool {
         | Event::Ends { .. }
         | Event::Explain { .. }
         | Event::ClusterSurvey { .. }
-        | Event::MirrorWritten(Ok(None)) => false,
+        | Event::MirrorWritten(Ok(None))
+        | Event::Written { .. } => false,
         Event::ClustersLooked { different, .. } => !different.is_empty(),
         _ => true,
     }

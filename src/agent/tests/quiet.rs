@@ -3,7 +3,7 @@
 use super::bench::{Bench, minutes};
 use crate::{
     agent::event::Event,
-    ipc::wire::{Empty, UseParams},
+    ipc::wire::{Empty, ProfileStatus, UseParams},
 };
 
 #[tokio::test]
@@ -11,7 +11,15 @@ async fn asking_again_is_no_news() {
     let bench = Bench::start().await;
     bench.login("corp").await;
     bench.credentials("dev").await.unwrap();
-    bench.until(|status| status.agent.refreshing == 0).await;
+    // Who logged in is asked on the side.
+    bench
+        .until(|status| {
+            let root = |row: &ProfileStatus| {
+                row.profile == "dev" && row.root.as_ref().is_some_and(|root| root.person.is_some())
+            };
+            status.agent.refreshing == 0 && status.profiles.iter().any(root)
+        })
+        .await;
     let mut changes = bench.mailbox.ask(|reply| Event::Subscribe { reply }).await.unwrap();
     // Whatever is on its way has come when this is answered.
     bench.status().await;
