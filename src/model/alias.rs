@@ -7,7 +7,7 @@ use super::text::near_miss;
 
 /// The longest alias: it is a file name, and file systems take 255 bytes with `.yaml` and what a
 /// temporary name adds.
-const LONGEST: usize = 100;
+pub const LONGEST: usize = 100;
 
 /// Returns whether a text can be an alias. It is a file name, a kubectl context and a word in a prompt.
 pub fn is_fit(alias: &str) -> bool {
@@ -258,7 +258,7 @@ fn number(mut texts: Vec<String>, clusters: &[Subject], mut taken: Vec<String>) 
 }
 
 /// Makes a text fit to be an alias of at most so many letters.
-fn fit(text: &str, longest: usize) -> String {
+pub fn fit(text: &str, longest: usize) -> String {
     let fit: String = text.chars().map(|c| if is_fit_char(c) { c } else { '-' }).collect();
     let fit = fit.trim_start_matches(['.', '-']);
     // Only ASCII is left.

@@ -8,6 +8,10 @@ use super::{
     tree::{Document, Kind},
     write::Want,
 };
+use crate::model::alias::{LONGEST, fit, is_fit};
+
+/// How much of a cluster's name is taken, so that a number behind it fits.
+const ROOM: usize = LONGEST - 10;
 
 /// A registered cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,33 +134,15 @@ fn alias(context: &str, identity: &Identity, profile: &str, taken: &[Known]) -> 
     let is_free = |alias: &str| {
         is_fit(alias) && taken.iter().all(|other| !other.alias.eq_ignore_ascii_case(alias))
     };
-    let name = fitted(&identity.name);
+    let name = fit(&identity.name, ROOM);
     let region = identity.region.as_deref().map(|region| format!("{name}-{region}"));
     // A context of eksctl says who made it, and all that the cluster's name says.
     let own = Some(context).filter(|context| !context.ends_with(".eksctl.io")).map(str::to_owned);
-    let candidates = [own, Some(name.clone()), region, Some(fitted(&format!("{name}-{profile}")))];
+    let candidates =
+        [own, Some(name.clone()), region, Some(fit(&format!("{name}-{profile}"), LONGEST))];
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     let mut all = candidates.into_iter().flatten().chain(numbered);
     all.find(|alias| is_free(alias)).unwrap_or(name)
-}
-
-/// Returns whether a text can be an alias: a file name, a context and a word in a prompt.
-pub fn is_fit(alias: &str) -> bool {
-    !alias.is_empty()
-        && alias.len() <= 100
-        && !alias.starts_with(['.', '-'])
-        && alias.chars().all(is_fit_char)
-}
-
-fn is_fit_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "._-@+".contains(c)
-}
-
-fn fitted(text: &str) -> String {
-    let fitted: String = text.chars().map(|c| if is_fit_char(c) { c } else { '-' }).collect();
-    let fitted = fitted.trim_start_matches(['.', '-']);
-    let fitted: String = fitted.chars().take(90).collect();
-    if fitted.is_empty() { "cluster".to_owned() } else { fitted }
 }
 
 /// A user that is to ask eksd.
