@@ -86,6 +86,9 @@ pub fn edit<E: From<StoreError>>(
         let before = quiet(path, is_given_up)?;
         let text = edit(before.as_ref().map(|(found, _)| found.text.as_str()))?;
         let Some((found, metadata)) = &before else {
+            if text.is_empty() {
+                return Ok(Edited { backup: None, is_changed: false });
+            }
             // Over nobody's file: one that was made meanwhile is edited.
             if atomic::write_new(path, text.as_bytes())? {
                 return Ok(Edited { backup: None, is_changed: true });

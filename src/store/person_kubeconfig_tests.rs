@@ -74,6 +74,14 @@ fn a_file_that_is_not_there_is_made_private() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_not_made_for_nothing() {
+    let place = Place::new("");
+    fs::remove_file(place.file()).unwrap();
+    assert_eq!(place.edit("").unwrap(), Edited { backup: None, is_changed: false });
+    assert_eq!(place.names(), [""; 0]);
+}
+
+#[test]
 fn a_link_is_followed() {
     let place = Place::new("one");
     let elsewhere = tempfile::tempdir().unwrap();

@@ -84,6 +84,8 @@ pub struct Around<'a> {
     pub profiles: Option<&'a [String]>,
     /// The registered clusters; absent: not known.
     pub registered: Option<&'a [Registered]>,
+    /// Returns a name as a word of a shell: what is to be done may be pasted.
+    pub word: &'a dyn Fn(&str) -> String,
     /// The profile of this shell.
     pub own_profile: Option<&'a str>,
 }
@@ -336,7 +338,10 @@ fn user(document: &Document, item: &Node, around: &Around<'_>, findings: &mut Fi
                 let texts = [
                     format!("user `{name}` asks for `{alias}`, which is not registered"),
                     "eksd has no token for it".to_owned(),
-                    format!("eksd cluster add NAME --region R --profile P --alias {alias}"),
+                    format!(
+                        "eksd cluster add NAME --region R --profile P --alias {}",
+                        (around.word)(&alias)
+                    ),
                 ];
                 findings.error("unknown-alias", stanza.line, texts);
             }
@@ -417,7 +422,7 @@ fn contexts(files: Files<'_>, document: &Document, around: &Around<'_>, findings
                 let texts = [
                     format!("context `{name}` names a {key} `{named}`, which there is not"),
                     "kubectl asks localhost:8080, or nobody, in its place".to_owned(),
-                    format!("kubectl config delete-context {name}"),
+                    format!("kubectl config delete-context {}", (around.word)(name)),
                 ];
                 findings.error("dangling", node.line, texts);
             }

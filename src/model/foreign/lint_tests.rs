@@ -31,6 +31,7 @@ fn around<'a>(registered: &'a [Registered], profiles: &'a [String]) -> Around<'a
         program: &|_, name| ["aws", "/usr/bin/eksd"].contains(&name).then(|| name.to_owned()),
         profiles: Some(profiles),
         registered: Some(registered),
+        word: &|name| format!("'{name}'"),
         own_profile: None,
     }
 }
@@ -175,4 +176,20 @@ fn regions_of_addresses() {
     ] {
         assert_eq!(region_of_server(server), expected, "{server}");
     }
+}
+
+#[test]
+fn names_in_commands_are_words_of_a_shell() {
+    let text = "users:\n- name: u\n  user: {exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: /usr/bin/eksd, args: [token, --cluster, $(b)]}}\n\
+                contexts:\n- {name: $(a), context: {cluster: gone, user: u}}\n";
+    let document = Document::read(text).unwrap();
+    let findings = lint(Files(&[&document]), &[seen()], &around(&[], &[]));
+    let fixes: Vec<&str> = findings.iter().map(|finding| finding.fix.as_str()).collect();
+    assert_eq!(
+        fixes,
+        [
+            "eksd cluster add NAME --region R --profile P --alias '$(b)'",
+            "kubectl config delete-context '$(a)'",
+        ]
+    );
 }

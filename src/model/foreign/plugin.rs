@@ -87,7 +87,7 @@ pub const TAKEN_OVER: [&str; 5] = [
 ];
 
 /// Variables that make another identity or another AWS of a stanza.
-const IDENTITY: [&str; 8] = [
+const IDENTITY: [&str; 7] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -95,8 +95,10 @@ const IDENTITY: [&str; 8] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_ENDPOINT_URL",
 ];
+
+/// How the names of more of them begin.
+const IDENTITY_BEGINS: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_", "AWS_ENDPOINT_URL"];
 
 impl<'a> Stanza<'a> {
     /// Reads the `exec` of a user; `None` where it has none with a command.
@@ -148,7 +150,7 @@ impl<'a> Stanza<'a> {
         named.region = named.region.or_else(|| variable(["AWS_REGION", "AWS_DEFAULT_REGION"]));
         named.profile = named.profile.or_else(|| variable(["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
         let other = self.env.iter().find(|(name, _, _)| {
-            IDENTITY.contains(name) || name.starts_with("AWS_CONTAINER_CREDENTIALS_")
+            IDENTITY.contains(name) || IDENTITY_BEGINS.iter().any(|it| name.starts_with(it))
         });
         if let Some((name, _, _)) = other {
             named.obstacle.get_or_insert(format!("it sets {name}, which is no part of a profile"));
@@ -209,6 +211,11 @@ impl<'a> Stanza<'a> {
                     named.obstacle.get_or_insert(format!("it has the flag {flag}"));
                 }
             }
+        }
+        // Its `token.go` binds the flag to the variable.
+        if named.role_arn.is_none() && self.variable("DEFAULT_ROLE").is_some() {
+            let why = "it sets DEFAULT_ROLE: write `--role` in its place";
+            named.obstacle.get_or_insert(why.to_owned());
         }
         if words == ["token"] && named.name.is_some() {
             Said::Cluster(Maker::Authenticator, named)
@@ -315,7 +322,7 @@ mod tests {
         const KEYS: &[(&str, &str)] = &[("AWS_ACCESS_KEY_ID", "AKIA")];
         let update = "--region eu-west-1 eks get-token --cluster-name demo --output json";
         let old = "eks get-token --cluster-name demo --role-arn arn:r --profile p";
-        let cases: [Case; 22] = [
+        let cases: [Case; 24] = [
             ("aws", update, &[], "aws demo eu-west-1 - -"),
             ("aws", update, PROFILE, "aws demo eu-west-1 dev -"),
             ("/usr/local/bin/aws", old, &[], "aws demo - p arn:r"),
@@ -367,6 +374,18 @@ mod tests {
                 "token -i demo --forward-session-name --region r",
                 &[],
                 "aws-iam-authenticator demo r - - but it has the flag --forward-session-name",
+            ),
+            (
+                "aws-iam-authenticator",
+                "token -i demo",
+                &[("DEFAULT_ROLE", "arn:r")],
+                "aws-iam-authenticator demo - - - but it sets DEFAULT_ROLE: write `--role` in its place",
+            ),
+            (
+                "aws",
+                "eks get-token --cluster-name x",
+                &[("AWS_ENDPOINT_URL_STS", "u")],
+                "aws x - - - but it sets AWS_ENDPOINT_URL_STS, which is no part of a profile",
             ),
             ("aws-iam-authenticator", "verify -i demo", &[], "other"),
             ("/opt/eksd", "token --cluster demo", &[], "registered demo"),

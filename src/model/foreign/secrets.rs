@@ -7,8 +7,8 @@ use super::tree::{Document, Kind, Node};
 /// Keys of a user whose values are secrets.
 const KEYS: [&str; 4] = ["token", "password", "client-key-data", "auth-provider"];
 
-/// Parts of the names of variables whose values may be secrets.
-const VARIABLES: [&str; 4] = ["SECRET", "TOKEN", "PASSWORD", "KEY"];
+/// Parts of the names of variables and flags whose values may be secrets.
+const NAMES: [&str; 4] = ["SECRET", "TOKEN", "PASSWORD", "KEY"];
 
 /// What is shown in a secret's place.
 const MASK: &str = "REDACTED";
@@ -22,21 +22,25 @@ pub fn masked(text: &str) -> String {
         let Some(user) = document.get(item, "user") else { continue };
         for key in KEYS {
             ranges.extend(document.get(user, key).into_iter().flat_map(scalars));
+            // Of a key that stands there twice each value.
+            let Kind::Map { entries, .. } = &document.meant(user).kind else { continue };
+            let all = entries.iter().filter(|(name, _)| document.as_text(name) == Some(key));
+            ranges.extend(all.flat_map(|(_, value)| scalars(value)));
         }
-        let variables = document.get(user, "exec").map(|exec| document.items(exec, "env"));
-        for variable in variables.unwrap_or_default() {
-            let name = document.text(variable, "name").unwrap_or_default().to_uppercase();
-            if VARIABLES.iter().any(|part| name.contains(part)) {
-                ranges.extend(document.get(variable, "value").into_iter().flat_map(scalars));
+        let Some(exec) = document.get(user, "exec") else { continue };
+        for variable in document.items(exec, "env") {
+            let Some(value) = document.get(variable, "value") else { continue };
+            let name = document.text(variable, "name").unwrap_or_default();
+            if is_secret(name) || has_login(&document, value) {
+                ranges.extend(scalars(value));
             }
         }
+        ranges.extend(arguments(&document, exec));
     }
     for item in document.items(&document.root, "clusters") {
-        // An address may have a password in it.
-        let cluster = document.get(item, "cluster");
-        let proxy = cluster.and_then(|cluster| document.get(cluster, "proxy-url"));
-        let has_user = |node: &&Node| document.as_text(node).is_some_and(|url| url.contains('@'));
-        ranges.extend(proxy.filter(has_user).into_iter().flat_map(scalars));
+        let Some(cluster) = document.get(item, "cluster") else { continue };
+        let urls = ["server", "proxy-url"].into_iter().filter_map(|key| document.get(cluster, key));
+        ranges.extend(urls.filter(|url| has_login(&document, url)).flat_map(scalars));
     }
     ranges.sort_unstable();
     ranges.dedup();
@@ -51,6 +55,34 @@ pub fn masked(text: &str) -> String {
     }
     shown.push_str(text.get(done..).unwrap_or_default());
     shown
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_uppercase();
+    NAMES.iter().any(|part| name.contains(part))
+}
+
+/// Returns whether a value is an address, which may have a password in it.
+fn has_login(document: &Document, node: &Node) -> bool {
+    document.as_text(node).is_some_and(|text| text.contains('@') && text.contains("://"))
+}
+
+/// Returns where a plugin's arguments stand that may be secrets: `--client-secret=X`,
+/// `--client-secret X`.
+fn arguments(document: &Document, exec: &Node) -> Vec<(usize, usize)> {
+    let mut ranges = Vec::new();
+    let mut is_value = false;
+    for item in document.items(exec, "args") {
+        let text = document.as_text(item).unwrap_or_default();
+        let (flag, value) = text.split_once('=').map_or((text, None), |(it, of)| (it, Some(of)));
+        let is_flag = text.starts_with('-');
+        let names_one = is_flag && is_secret(flag);
+        if (is_value && !is_flag) || (names_one && value.is_some()) || has_login(document, item) {
+            ranges.extend(scalars(document.meant(item)));
+        }
+        is_value = names_one && value.is_none();
+    }
+    ranges
 }
 
 /// Returns where the scalars in a value stand.
@@ -85,5 +117,20 @@ mod tests {
         }
         assert!(Document::read(&shown).is_ok(), "{shown}");
         assert_eq!(masked("token: s3cret\n---\n"), "", "not understood, not shown");
+    }
+
+    #[test]
+    fn secrets_of_other_plugins_are_not_shown() {
+        let text = "clusters:\n- {name: p, cluster: {server: 'https://me:s3cret@p'}}\nusers:\n- name: a\n  user:\n    exec:\n      command: kubectl\n\
+                    \u{20}     args:\n      - oidc-login\n      - get-token\n      - --oidc-client-secret=s3cret\n      - --client-id=me\n\
+                    \u{20}     - --password\n      - s3cret\n      - --token-only\n      - --cluster\n      - demo\n      - --proxy=http://me:s3cret@p\n\
+                    \u{20}     env: [{name: HTTPS_PROXY, value: 'http://me:s3cret@p'}]\n\
+                    - name: b\n  user: {token: one s3cret, token: another s3cret}\n";
+        let shown = masked(text);
+        assert!(!shown.contains("s3cret"), "{shown}");
+        for kept in ["- get-token", "--client-id=me", "--token-only", "- --cluster\n      - demo"] {
+            assert!(shown.contains(kept), "{kept}: {shown}");
+        }
+        assert!(Document::read(&shown).is_ok(), "{shown}");
     }
 }

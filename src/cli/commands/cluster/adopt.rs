@@ -1,7 +1,7 @@
 //! `eksd cluster adopt`: the clusters that are in a person's kubeconfig files already are registered, and,
 //! if that is wanted, their entries ask eksd from then on.
 
-use std::{collections::BTreeSet, io::IsTerminal, path::Path};
+use std::{cell::Cell, collections::BTreeSet, io::IsTerminal, path::Path};
 
 use super::{
     files::{self, Opened, Trouble, refused, word},
@@ -275,16 +275,28 @@ fn is_confirmed(edits: &[Edit<'_>]) -> bool {
 fn carry_out(call: &Call, edits: &[Edit<'_>], command: &str, code: &mut u8) -> Result<(), Report> {
     // Whoever is stopped here has either all of a file rewritten or none of it, and no lock left.
     let interrupt = Interrupt::listen()?;
-    for Edit { file, taken, users } in edits {
+    for (at, Edit { file, taken, .. }) in edits.iter().enumerate() {
+        if interrupt.came() {
+            output::talk(format!("stopped: {at} of {} files were tried", edits.len()));
+            *code = 1.max(*code);
+            break;
+        }
+        let users = Cell::new(0);
         let is_given_up = || interrupt.came();
         let edited =
             person_kubeconfig::edit::<Trouble>(&file.path, instant(), &is_given_up, |text| {
-                Ok(rewrite(text.unwrap_or_default(), taken, command)?.text)
+                let rewritten = rewrite(text.unwrap_or_default(), taken, command)?;
+                users.set(rewritten.users);
+                Ok(rewritten.text)
             });
         match edited {
+            Ok(edited) if !edited.is_changed => {
+                output::talk(format!("{}: somebody else changed it meanwhile", file.shown(call)));
+                *code = 1.max(*code);
+            }
             Ok(edited) => {
-                let shown = file.shown(call);
-                let plural = if *users == 1 { "y asks" } else { "ies ask" };
+                let (shown, users) = (file.shown(call), users.get());
+                let plural = if users == 1 { "y asks" } else { "ies ask" };
                 output::talk(format!("{shown}: {users} entr{plural} eksd from now on"));
                 if let Some(backup) = &edited.backup {
                     output::talk(undo(backup, &file.path));
@@ -295,9 +307,6 @@ fn carry_out(call: &Call, edits: &[Edit<'_>], command: &str, code: &mut u8) -> R
                 *code = report.code.exit_code().max(*code);
                 output::report(&report);
             }
-        }
-        if interrupt.came() {
-            break;
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::{
     cli::{
         asks::own_profile,
         door::{self, ANSWER_LIMIT, Call, Wish},
-        quote::shell_word,
+        quote::typed_word,
     },
     ipc::wire::{ClusterStatus, Request, StatusAnswer, StatusParams},
     model::{
@@ -57,11 +57,9 @@ impl Opened {
     }
 }
 
-/// Returns a path as one word of a shell command, without quotes where it needs none.
+/// Returns a path as one word of a shell command, fit for a terminal.
 pub(super) fn word(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if text.chars().all(is_plain) { text.into_owned() } else { shell_word(&text) }
+    typed_word(&printable_sentence(&path.to_string_lossy()))
 }
 
 /// Opens the files named, else those that kubectl reads. eksd's own are not the person's: a shell that uses
@@ -97,19 +95,25 @@ fn nothing() -> Document {
     Document::read("").expect("an empty text is an empty document")
 }
 
-/// Returns the files that kubectl reads: client-go's `clientcmd/loader.go`.
+/// Returns the files that kubectl reads but for eksd's own: client-go's `clientcmd/loader.go`.
 fn kubectls(call: &Call) -> Vec<PathBuf> {
     let list = call.env.kubeconfig.as_deref().unwrap_or_default();
-    let own = &call.paths.kubeconfig_dir;
+    let own = [call.paths.kubeconfig_dir.clone(), call.paths.overlay_dir()];
+    let mut paths = persons(list, &own);
+    if paths.is_empty() {
+        paths.push(usual(call));
+    }
+    paths
+}
+
+/// Returns the files of a list that lie in none of these folders.
+fn persons(list: &OsStr, own: &[PathBuf]) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for path in std::env::split_paths(list) {
         let Ok(path) = std::path::absolute(path) else { continue };
-        if !path.starts_with(own) && !paths.contains(&path) {
+        if !own.iter().any(|folder| path.starts_with(folder)) && !paths.contains(&path) {
             paths.push(path);
         }
-    }
-    if paths.is_empty() {
-        paths.push(usual(call));
     }
     paths
 }
@@ -243,4 +247,32 @@ pub(super) fn refused(call: &Call, path: &Path, refusal: &Refusal) -> Report {
         }
     };
     Report::new(Code::KubeconfigBroken, what, fix).because(printable_sentence(&refusal.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eksds_own_files_are_not_the_persons() {
+        let own = ["/home/ann/.kube/eksd".into(), "/run/eksd/shell".into()];
+        for (list, expected) in [
+            (
+                "/run/eksd/shell/7-1.yaml:/home/ann/.kube/eksd/a.yaml:/home/ann/.kube/eksd/b.yaml",
+                &[][..],
+            ),
+            ("/home/ann/.kube/eksd/a.yaml:/tmp/x::/tmp/y:/tmp/x", &["/tmp/x", "/tmp/y"]),
+            ("/home/ann/.kube/eksd-old", &["/home/ann/.kube/eksd-old"]),
+            ("", &[]),
+        ] {
+            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(persons(list.as_ref(), &own), expected, "{list}");
+        }
+    }
+
+    #[test]
+    fn paths_as_words() {
+        assert_eq!(word(Path::new("/home/ann/.kube/config")), "/home/ann/.kube/config");
+        assert_eq!(word(Path::new("/a b\u{1b}[2J")), "'/a b?[2J'");
+    }
 }

@@ -21,7 +21,7 @@ use crate::{
         },
         text::{printable, printable_sentence},
     },
-    report::Report,
+    report::{Code, Report},
     store::person_kubeconfig::{self, Edited},
 };
 
@@ -91,16 +91,22 @@ pub(super) fn merge(
     let Some(file) = &target.file else { return Ok(0) };
     let path = absolute_one(file)?;
     let (server, authority) = way_in(Path::new(&cluster.kubeconfig))?;
-    let server = server.unwrap_or_default();
+    let Some(server) = server else {
+        let shown = printable_sentence(&cluster.kubeconfig);
+        let what = format!("`{shown}` has no address of the cluster to be taken over");
+        let fix = format!("eksd cluster sync {}", printable(&cluster.cluster));
+        return Err(Report::new(Code::KubeconfigBroken, what, fix).into());
+    };
     let wanted = target.wanted(&cluster.cluster, server, authority, proxy_url)?;
-    let _interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen()?;
     let last = std::cell::RefCell::new(None);
-    let edited = person_kubeconfig::edit::<Trouble>(&path, instant(), &|| false, |text| {
-        let merged = merged(text, &wanted)?;
-        let text = merged.text.clone();
-        last.replace(Some(merged));
-        Ok(text)
-    });
+    let edited =
+        person_kubeconfig::edit::<Trouble>(&path, instant(), &|| interrupt.came(), |text| {
+            let merged = merged(text, &wanted)?;
+            let text = merged.text.clone();
+            last.replace(Some(merged));
+            Ok(text)
+        });
     let edited = edited.map_err(|trouble| trouble.report(call, &path))?;
     say(call, target, &path, &edited, &wanted, last.into_inner().as_ref());
     Ok(0)

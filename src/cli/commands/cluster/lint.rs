@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::files::{self, Opened, Told};
 use crate::{
-    cli::{args::ClusterLintArgs, door::Call, exit::Done, output},
+    cli::{args::ClusterLintArgs, door::Call, exit::Done, output, quote::typed_word},
     model::{
         foreign::{
             entries::Files,
@@ -62,6 +62,7 @@ fn found(call: &Call, opened: &[Opened], told: Option<&Told>) -> Result<Vec<Find
         program: &program,
         profiles: told.map(|told| told.profiles.as_slice()),
         registered: registered.as_deref(),
+        word: &typed_word,
         own_profile: call.env.profile(),
     };
     let documents: Vec<&Document> = opened.iter().map(|it| &it.document).collect();
