@@ -83,6 +83,12 @@ pub enum Refusal {
         /// From 1.
         line: usize,
     },
+    /// A user of that name logs in another way: it is somebody else's.
+    #[error("line {line} has a user of that name who logs in another way")]
+    Taken {
+        /// From 1.
+        line: usize,
+    },
     /// The edit was made and did not come out as it was meant.
     #[error("the edited text would say something else")]
     Unproven,

@@ -49,6 +49,9 @@ const OTHER_LOGINS: [&str; 9] = [
     "auth-provider",
 ];
 
+/// What signs in to EKS clusters.
+const PLUGINS: [&str; 4] = ["eksd", "aws", "aws-iam-authenticator", "heptio-authenticator-aws"];
+
 /// Puts the entry into a file's text; `None`: there is no file.
 pub fn merge(existing: Option<&str>, wanted: &Wanted) -> Result<Merged, Refusal> {
     let existing = existing.unwrap_or_default();
@@ -58,6 +61,7 @@ pub fn merge(existing: Option<&str>, wanted: &Wanted) -> Result<Merged, Refusal>
         return fresh(existing, wanted);
     }
     let mut text = existing.to_owned();
+    check_user(&document, wanted)?;
     for list in [clusters, users, contexts] {
         let changes = list(&Document::read(&text)?, wanted);
         text = apply(&text, &changes)?;
@@ -170,6 +174,19 @@ fn clusters(document: &Document, wanted: &Wanted) -> Vec<Change> {
     set.extend(wanted.proxy_url.as_deref().map(|url| ("proxy-url", url.into())));
     let gone = ["certificate-authority", "insecure-skip-tls-verify"];
     inner(document, "clusters", at, "cluster", set, &gone)
+}
+
+/// Refuses to take over a user with credentials, or with a plugin, of its own: the name is a coincidence.
+fn check_user(document: &Document, wanted: &Wanted) -> Result<(), Refusal> {
+    let Some(at) = find(document, "users", &wanted.user) else { return Ok(()) };
+    let item = &document.items(&document.root, "users")[at];
+    let Some(user) = document.get(item, "user") else { return Ok(()) };
+    let command = document.get(user, "exec").and_then(|exec| document.text(exec, "command"));
+    let is_anothers = match command.map(|command| command.rsplit('/').next().unwrap_or(command)) {
+        Some(program) => !PLUGINS.contains(&program),
+        None => OTHER_LOGINS.iter().any(|key| document.get(user, key).is_some()),
+    };
+    if is_anothers { Err(Refusal::Taken { line: item.line }) } else { Ok(()) }
 }
 
 fn users(document: &Document, wanted: &Wanted) -> Vec<Change> {

@@ -112,9 +112,9 @@ fn what_is_the_persons_stays() {
 
 #[test]
 fn an_entry_of_the_name_is_made_eksds() {
-    let token = "users:\n- name: demo\n  user:\n    token: x\ncontexts:\n- name: demo\n";
-    let merged = merge(Some(token), &wanted()).unwrap().text;
-    assert!(!merged.contains("token: x") && merged.contains("command: /usr/bin/eksd"), "{merged}");
+    let empty = "users:\n- name: demo\n  user: {}\ncontexts:\n- name: demo\n";
+    let merged = merge(Some(empty), &wanted()).unwrap().text;
+    assert!(merged.contains("command: /usr/bin/eksd"), "{merged}");
     let aws = NEW
         .replace("command: /usr/bin/eksd", "command: aws")
         .replace("    exec:", "    token: x\n    exec:");
@@ -123,6 +123,19 @@ fn an_entry_of_the_name_is_made_eksds() {
     let merged = merge(Some(NEW), &proxied).unwrap().text;
     assert!(merged.contains("    proxy-url: http://p:1\n") && merged.contains("    user: me\n"));
     assert_eq!(merged.matches("- token\n").count(), 2, "{merged}");
+}
+
+#[test]
+fn a_user_of_somebody_elses_is_not_taken_over() {
+    for user in
+        ["token: x", "client-key-data: eA==", "exec: {command: /opt/gke-gcloud-auth-plugin}"]
+    {
+        let text = format!("users:\n- name: demo\n  user:\n    {user}\n");
+        assert_eq!(merge(Some(&text), &wanted()), Err(Refusal::Taken { line: 2 }), "{user}");
+    }
+    let theirs =
+        "users:\n- name: demo\n  user:\n    exec: {command: /usr/local/bin/aws, args: []}\n";
+    assert!(merge(Some(theirs), &wanted()).is_ok());
 }
 
 #[test]

@@ -67,25 +67,27 @@ pub(super) fn adopt(call: &Call, args: &ClusterAdoptArgs) -> Done {
     } else {
         register(call, &rows, &mut code)?
     };
-    if !args.rewrite && !args.dry_run {
-        let can_rewrite = rows.iter().any(|row| is_to_be_rewritten(row) && is_done(row, &done));
-        if can_rewrite {
-            output::talk("the files are as they were; `--rewrite` lets their entries ask eksd");
-        }
-        return Ok(code);
-    }
     let command = files::command()?;
     let mut edits = Vec::new();
+    let mut planning = code;
     for (at, file) in opened.iter().enumerate() {
         let (taken, torn) = taken(&rows, &file.document, at, &done);
         for user in torn {
             let user = printable(&user);
             output::talk(format!("user `{user}` signs for several clusters: left as it is"));
         }
-        if let Some(edit) = planned(call, file, taken, &command, &mut code)? {
+        if let Some(edit) = planned(call, file, taken, &command, &mut planning)? {
             edits.push(edit);
         }
     }
+    if !args.rewrite && !args.dry_run {
+        // What cannot be rewritten is registered all the same.
+        if !edits.is_empty() {
+            output::talk("the files are as they were; `--rewrite` lets their entries ask eksd");
+        }
+        return Ok(code);
+    }
+    code = planning;
     if args.dry_run {
         output::talk("nothing was registered or written");
         return Ok(code);
@@ -161,14 +163,6 @@ fn in_words(row: &Row, is_rewriting: bool) -> String {
         Fate::Left(why) => return format!("nothing: {}", printable_sentence(why)),
     };
     if is_rewriting { format!("{what}, rewrite") } else { what }
-}
-
-fn is_to_be_rewritten(row: &Row) -> bool {
-    matches!(row.fate, Fate::Register(_) | Fate::Same(_) | Fate::Known(_))
-}
-
-fn is_done(row: &Row, done: &[String]) -> bool {
-    row.alias().is_some_and(|alias| done.iter().any(|it| it == alias))
 }
 
 /// Registers what is to be, and returns the aliases that are registered then. One that fails does not stop

@@ -242,6 +242,9 @@ pub(super) fn refused(call: &Call, path: &Path, refusal: &Refusal) -> Report {
             "write that part out, or edit the entry by hand: `eksd token --cluster ALIAS`"
                 .to_owned()
         }
+        Refusal::Taken { .. } => {
+            "choose other names: `--alias NAME`, `--user-alias NAME`".to_owned()
+        }
         Refusal::Layout { .. } | Refusal::Unproven => {
             "edit the entry by hand: `eksd token --cluster ALIAS`".to_owned()
         }
