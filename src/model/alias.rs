@@ -17,7 +17,8 @@ pub fn is_fit(alias: &str) -> bool {
         && alias.chars().all(is_fit_char)
 }
 
-fn is_fit_char(c: char) -> bool {
+/// Returns whether a character can be in an alias.
+pub fn is_fit_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._-@+".contains(c)
 }
 

@@ -8,6 +8,7 @@ use super::{
     tree::{Document, Kind},
     write::Want,
 };
+use crate::model::alias::{is_fit, is_fit_char};
 
 /// A registered cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,18 +139,6 @@ fn alias(context: &str, identity: &Identity, profile: &str, taken: &[Known]) -> 
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     let mut all = candidates.into_iter().flatten().chain(numbered);
     all.find(|alias| is_free(alias)).unwrap_or(name)
-}
-
-/// Returns whether a text can be an alias: a file name, a context and a word in a prompt.
-pub fn is_fit(alias: &str) -> bool {
-    !alias.is_empty()
-        && alias.len() <= 100
-        && !alias.starts_with(['.', '-'])
-        && alias.chars().all(is_fit_char)
-}
-
-fn is_fit_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "._-@+".contains(c)
 }
 
 fn fitted(text: &str) -> String {
