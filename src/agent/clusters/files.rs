@@ -336,6 +336,11 @@ impl Agent {
         if let Some(aside) = &aside {
             told.push(format!("what stood there is kept in {aside}"));
         }
+        let is_moved = |put: &Put| matches!(put, Put::Server | Put::Authority);
+        if !matches!(purpose, Purpose::Compared { .. }) && written.edits.iter().any(is_moved) {
+            // Perhaps another agent on this home folder that has asked AWS since this one did.
+            self.suspect_cluster(alias);
+        }
         if !edits.is_empty() || aside.is_some() {
             self.note_drift(alias, Kind::PutBack { what: edits, aside });
         }
