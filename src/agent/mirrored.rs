@@ -51,7 +51,7 @@ impl Agent {
         self.watches.renew();
         let report = match result {
             Ok(None) => {
-                self.reports.remove(SUBJECT);
+                self.is_news |= self.reports.remove(SUBJECT).is_some();
                 return;
             }
             Ok(Some(kept)) => kept_aside(&kept),

@@ -85,7 +85,12 @@ impl Errand {
             Err(error) if error.kind == Kind::ClusterNotFound => {
                 Ok(Found::Nothing { account: credentials.account_id })
             }
-            Err(error) => Err(error.report(self.cluster.describer())),
+            Err(error) => {
+                if error.kind == Kind::Throttled {
+                    world.pace.ease().await;
+                }
+                Err(error.report(self.cluster.describer()))
+            }
         }
     }
 

@@ -193,18 +193,24 @@ impl Agent {
                 Purpose::Added { cluster, .. } => Some((**cluster).clone()),
                 _ => self.clusters.get(alias).ok().cloned(),
             };
+            // Of two who take the same name at the same time one was faster.
+            let taken = cluster
+                .as_ref()
+                .and_then(|cluster| self.clusters.check_registration(cluster).err());
             let job = self.clusters.jobs.get(alias).and_then(VecDeque::front);
             let to = job.and_then(|job| match &job.purpose {
                 Purpose::Renamed { to, .. } => Some(to.clone()),
                 _ => None,
             });
-            if let Some(wanted) = cluster.and_then(|cluster| self.wanted_file(&cluster)) {
+            if taken.is_none()
+                && let Some(wanted) = cluster.and_then(|cluster| self.wanted_file(&cluster))
+            {
                 self.spawn_writer(alias.to_owned(), wanted, before, to, registry);
                 return;
             }
-            // Forgotten meanwhile.
+            // Taken or forgotten meanwhile.
             if let Some(job) = self.clusters.jobs.get_mut(alias).and_then(VecDeque::pop_front) {
-                refuse(job.purpose, self.clusters.get(alias).err());
+                refuse(job.purpose, taken.or_else(|| self.clusters.get(alias).err()));
             }
         }
         self.clusters.jobs.remove(alias);
@@ -330,6 +336,11 @@ impl Agent {
         if let Some(aside) = &aside {
             told.push(format!("what stood there is kept in {aside}"));
         }
+        let is_moved = |put: &Put| matches!(put, Put::Server | Put::Authority);
+        if !matches!(purpose, Purpose::Compared { .. }) && written.edits.iter().any(is_moved) {
+            // Perhaps another agent on this home folder that has asked AWS since this one did.
+            self.suspect_cluster(alias);
+        }
         if !edits.is_empty() || aside.is_some() {
             self.note_drift(alias, Kind::PutBack { what: edits, aside });
         }
@@ -342,7 +353,9 @@ impl Agent {
         reply: Reply<Synced>,
         result: Result<Written, Report>,
     ) {
-        if let Err(report) = result {
+        if let Err(report) = result.and_then(|_| self.clusters.check_registration(&cluster)) {
+            // Where another one was given this alias meanwhile, the file is that one's.
+            self.clusters.looks_after = true;
             let _hung_up = reply.send(Err(report));
             return;
         }

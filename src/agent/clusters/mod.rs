@@ -79,15 +79,21 @@ impl Clusters {
     /// Refuses an alias that is taken.
     fn check_free(&self, alias: &str) -> Result<(), Report> {
         let Some(other) = self.by_alias.get(alias) else { return Ok(()) };
-        Err(Report::new(
-            Code::Usage,
-            format!(
-                "`{alias}` is taken by cluster `{}` in {}",
-                printable(&other.name),
-                printable(&other.region)
-            ),
-            "choose another name, or remove the other one first",
-        ))
+        Err(taken_by(other, "choose another name, or remove the other one first"))
+    }
+
+    /// Refuses a registration whose alias is another cluster's. The same one may be registered again, with
+    /// another profile or proxy; of its name there may be one in each account.
+    fn check_registration(&self, cluster: &Cluster) -> Result<(), Report> {
+        let Some(other) = self.by_alias.get(&cluster.alias) else { return Ok(()) };
+        let arns = [&other.facts.arn, &cluster.facts.arn];
+        let is_same = other.name == cluster.name
+            && other.region == cluster.region
+            && (arns[0] == arns[1] || arns.iter().any(|arn| arn.is_empty()));
+        if is_same {
+            return Ok(());
+        }
+        Err(taken_by(other, "give another name with `--alias`, or remove the other one first"))
     }
 
     /// Forgets everything about a cluster, but for the file that is being written.
@@ -126,15 +132,6 @@ impl Agent {
                     "give `--region REGION`, or set `region` in the profile",
                 )
             })?;
-        if let Ok(other) = self.clusters.get(alias)
-            && (other.name != params.name || other.region != region)
-        {
-            return Err(Report::new(
-                Code::Usage,
-                format!("`{alias}` is taken by cluster `{}` in {}", other.name, other.region),
-                "give another name with `--alias`, or remove the other one first",
-            ));
-        }
         let cluster = Cluster {
             alias: alias.to_owned(),
             name: params.name.clone(),
@@ -147,6 +144,7 @@ impl Agent {
             drifts: Drifts::default(),
             region,
         };
+        self.clusters.check_registration(&cluster)?;
         let reach = chain.reach.to_region(&cluster.region);
         Ok(Errand { cluster, is_new: true, reach })
     }
@@ -198,4 +196,17 @@ impl Agent {
         });
         self.scribe.keep_clusters(self.clusters.all(), Some(file), done);
     }
+}
+
+fn taken_by(other: &Cluster, fix: &str) -> Report {
+    let account =
+        other.facts.account().map(|account| format!(" of account {}", printable(account)));
+    let what = format!(
+        "`{}` is taken by cluster `{}` in {}{}",
+        printable(&other.alias),
+        printable(&other.name),
+        printable(&other.region),
+        account.unwrap_or_default()
+    );
+    Report::new(Code::Usage, what, fix)
 }

@@ -26,6 +26,10 @@ const SUSPICION: Duration = Duration::from_secs(30);
 /// A cluster is suspect once in this time, however many clients are refused.
 const SUSPECT_AGAIN: Duration = Duration::from_mins(5);
 
+/// An appointment that was missed by more than this, over a night without credentials or while the machine
+/// slept, is made anew: three hundred clusters whose profile is used again do not come at once.
+const MISSED: Duration = Duration::from_mins(5);
+
 impl Agent {
     fn check_every(&self) -> Duration {
         self.world.settings.check_clusters_every.max(SHORTEST_CHECK)
@@ -53,7 +57,7 @@ impl Agent {
     }
 
     /// Brings the next comparison of a cluster forward, since something about it looks wrong: a client
-    /// was refused with a good token. Cheap, and no matter how often it is called.
+    /// was refused with a good token, or somebody wrote another address into its file. Cheap, and no matter how often it is called.
     pub(in crate::agent) fn suspect_cluster(&mut self, alias: &str) {
         let now = self.now();
         let last = self.clusters.suspected_at.get(alias).copied();
@@ -82,10 +86,11 @@ impl Agent {
         }
         let mut appointments: Vec<(String, Timestamp)> = Vec::new();
         for cluster in self.clusters.all() {
-            let is_meant = self.is_used(&cluster.profile, now)
-                || self.clusters.suspects.contains(&cluster.alias);
+            let is_suspect = self.clusters.suspects.contains(&cluster.alias);
+            let is_meant = is_suspect || self.is_used(&cluster.profile, now);
             if is_meant && self.can_describe(cluster, now) {
                 let planned = self.clusters.next_check.get(&cluster.alias).copied();
+                let planned = planned.filter(|at| is_suspect || span(*at, now) < MISSED);
                 let at = planned.unwrap_or_else(|| {
                     let dice = (self.world.random)();
                     timing::first_check(cluster.checked_at, self.check_every(), now, dice)

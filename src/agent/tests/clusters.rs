@@ -1,8 +1,8 @@
 //! Registered clusters and their files.
 
-use eksd_lab::Fault;
+use eksd_lab::{Cluster, Fault, Script};
 
-use super::bench::{Bench, minutes};
+use super::bench::{Bench, CONFIG, minutes};
 use crate::{
     agent::event::Event,
     ipc::wire::{ClusterAddParams, ClusterStatus},
@@ -108,6 +108,8 @@ async fn a_cluster_that_was_made_anew_is_followed() {
     for _ in 0..13 {
         bench.pass(minutes(30)).await;
     }
+    // Steps as long as these miss an appointment; it is made anew then.
+    bench.pass(minutes(6)).await;
     let status = bench.until(|status| status.clusters[0].drift.is_some()).await;
     assert!(status.clusters[0].drift.as_ref().unwrap().contains("anew"));
     let path = bench.paths.kubeconfig_dir.join("demo.yaml");
@@ -138,4 +140,43 @@ async fn a_cluster_being_made_has_no_file() {
     assert_eq!(add(&bench, "demo", None).await.unwrap_err().code, Code::ClusterNotReady);
     bench.lab.queue(Fault::status("DescribeCluster", 403, "AccessDeniedException"));
     assert_eq!(add(&bench, "demo", None).await.unwrap_err().code, Code::AccessDenied);
+}
+
+/// A name is one account's own: the cluster of that name in another one is not registered over it.
+#[tokio::test]
+async fn an_alias_is_not_taken_from_the_same_name_in_another_account() {
+    let bench = Bench::start().await;
+    bench.login("corp").await;
+    add(&bench, "demo", None).await.unwrap();
+    let path = bench.paths.kubeconfig_dir.join("demo.yaml");
+    let before = std::fs::read_to_string(&path).unwrap();
+    bench.lab.edit(|script| script.clusters[0].account = "444455556666".into());
+    bench.write_config(&CONFIG.replace(
+        "111122223333\nsso_role_name = Developer",
+        "444455556666\nsso_role_name = ReadOnly",
+    ));
+    bench.until(|status| status.profiles[0].account_id.as_deref() == Some("444455556666")).await;
+    let report = add(&bench, "demo", None).await.unwrap_err();
+    assert_eq!(report.code, Code::Usage);
+    let what = "`demo` is taken by cluster `demo` in eu-west-1 of account 111122223333";
+    assert_eq!(report.what, what);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+    let arn = &bench.status().await.clusters[0].arn;
+    assert_eq!(arn, "arn:aws:eks:eu-west-1:111122223333:cluster/demo");
+}
+
+/// Both find the name free; the one that comes second hears that it is not.
+#[tokio::test]
+async fn two_clusters_that_want_one_alias_at_once() {
+    let mut script = Script::default();
+    let demo = script.clusters[0].clone();
+    script.clusters.push(Cluster { name: "other".into(), ..demo });
+    let bench = Bench::start_with(CONFIG, "", script).await;
+    bench.login("corp").await;
+    let (one, two) =
+        tokio::join!(add(&bench, "demo", Some("mine")), add(&bench, "other", Some("mine")));
+    let (won, lost) = if one.is_ok() { ("demo", two) } else { ("other", one) };
+    assert_eq!(lost.unwrap_err().code, Code::Usage);
+    assert_eq!(bench.status().await.clusters[0].name, won);
+    assert_eq!(server_of(&bench, "mine"), bench.lab.kube_url(won));
 }

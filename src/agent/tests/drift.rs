@@ -456,3 +456,40 @@ async fn files_are_put_right_at_the_start() {
     }
     assert_eq!(bench.notices(), ["The file of cluster demo was put right"]);
 }
+
+/// Another agent on the same home folder, with a registry of its own, may have asked AWS later.
+#[tokio::test]
+async fn who_writes_another_address_may_know_better() {
+    let bench = begin().await;
+    let old = server_of(&bench, "demo");
+    let good = text(&bench);
+    bench.lab.recreate("demo");
+    let new = bench.lab.kube_url("demo");
+    assert_ne!(old, new);
+    let calls = bench.lab.count("DescribeCluster");
+    for _ in 0..6 {
+        edit(&bench, &good.replace(&old, &new));
+        bench.until(|status| status.clusters[0].drift.is_some()).await;
+    }
+    bench.pass(Duration::from_secs(31)).await;
+    bench
+        .until(|status| status.clusters[0].drift.as_ref().is_some_and(|it| it.contains("anew")))
+        .await;
+    wait_for_file(&file(&bench, "demo"), |text| text.contains(&new)).await;
+    assert_eq!(bench.lab.count("DescribeCluster"), calls + 1);
+}
+
+/// A night without credentials: in the morning not all clusters are compared at once.
+#[tokio::test]
+async fn a_missed_comparison_is_made_up_for_in_its_turn() {
+    let bench = begin().await;
+    let calls = bench.lab.count("DescribeCluster");
+    bench.advance(minutes(7 * 60));
+    bench.credentials("dev").await.unwrap();
+    bench.until(|status| status.agent.refreshing == 0).await;
+    // What was begun by then has come to AWS when this has.
+    bench.credentials("readonly").await.unwrap();
+    assert_eq!(bench.lab.count("DescribeCluster"), calls);
+    bench.pass(minutes(6)).await;
+    bench.lab.called("DescribeCluster", calls + 1).await;
+}
