@@ -34,6 +34,9 @@ use crate::{
 /// When every test begins.
 pub(super) const START: &str = "2026-03-02T08:00:00Z";
 
+/// How often files are looked at for what is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// How long anything may take; a race for a refresh token takes five seconds.
 pub(super) const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -208,17 +211,21 @@ impl Bench {
         rows.into_iter().find(|row| row.profile == profile).expect("a row for the profile")
     }
 
-    /// Waits until the status is as wanted; the agent says when it changes.
+    /// Waits until the status, or a file, is as wanted. The agent says when the status changes; files
+    /// are looked at.
     pub(super) async fn until(&self, wanted: impl Fn(&StatusAnswer) -> bool) -> StatusAnswer {
         let mut changes = self.mailbox.ask(|reply| Event::Subscribe { reply }).await.unwrap();
+        let deadline = tokio::time::Instant::now() + DEADLINE;
         loop {
             changes.mark_unchanged();
             let status = self.status().await;
             if wanted(&status) {
                 return status;
             }
-            let heard = tokio::time::timeout(DEADLINE, changes.changed()).await;
-            heard.unwrap_or_else(|_| panic!("not as wanted: {status:?}")).unwrap();
+            assert!(tokio::time::Instant::now() < deadline, "not as wanted: {status:?}");
+            if let Ok(heard) = tokio::time::timeout(LOOK_EVERY, changes.changed()).await {
+                heard.unwrap();
+            }
         }
     }
 
