@@ -108,14 +108,25 @@ pub fn copy_renamed(
     let _new_lock = KubeconfigLock::take(new_path, PATIENCE, &|| false)?;
     let before = Wanted { alias: alias.to_owned(), ..wanted.clone() };
     let text = match read_whole(path, &before)? {
-        Existing::Text(text) => kubeconfig::renamed(&text, alias, &wanted.alias).map_err(|_| {
-            Report::new(
-                Code::Usage,
-                format!("`{}` holds something called `{}`", path.display(), wanted.alias),
-                "choose another name, or rename that in the file",
-            )
-        })?,
-        Existing::Nothing | Existing::TooLarge => None,
+        Existing::Text(text) => {
+            let renamed = kubeconfig::renamed(&text, alias, &wanted.alias).map_err(|_| {
+                Report::new(
+                    Code::Usage,
+                    format!("`{}` holds something called `{}`", path.display(), wanted.alias),
+                    "choose another name, or rename that in the file",
+                )
+            })?;
+            if renamed.is_none() && !text.trim().is_empty() {
+                // The old name goes, and nothing of it comes along.
+                keep_aside(path, text.as_bytes())?;
+            }
+            renamed
+        }
+        Existing::TooLarge => {
+            keep_too_large(path)?;
+            None
+        }
+        Existing::Nothing => None,
     };
     let text = edit(text.as_deref(), wanted).text.or(text).unwrap_or_default();
     // What an earlier try left, or nothing.
@@ -304,5 +315,17 @@ mod tests {
         assert!(copy().unwrap_err().what.contains("is there already"));
         assert_eq!(std::fs::read_to_string(&new_path).unwrap(), "somebody's");
         assert_eq!(folder.text(), mine);
+    }
+
+    #[test]
+    fn nonsense_under_the_old_name_is_kept() {
+        let folder = Folder::new();
+        std::fs::write(&folder.path, "{{{ not yaml").unwrap();
+        let wanted = Wanted { alias: "prod".into(), ..wanted() };
+        let new_path = folder.path.with_file_name("prod.yaml");
+        copy_renamed(&folder.path, "demo", &new_path, &wanted).unwrap();
+        assert!(!is_different(&new_path, &wanted));
+        let aside = folder.dir.path().join("eksd/demo.yaml.bad-1");
+        assert_eq!(std::fs::read(aside).unwrap(), b"{{{ not yaml");
     }
 }
