@@ -277,6 +277,22 @@ fn the_lock_is_kubectls() {
 }
 
 #[test]
+fn a_dry_run_shows_the_file_that_would_be_written() {
+    let place = place();
+    place.write(CONFIG, "apiVersion: v1\nkind: Config\nusers:\n- name: me\n  user: {token: t0k}\n");
+    let flags = "--name demo --region eu-west-1 --profile dev";
+    let dry = place.eksd(&format!("cluster add {flags} --dry-run"));
+    assert!(dry.err.contains("~/.kube/eksd/demo.yaml would be"), "{}", dry.err);
+    let dry: Value = serde_yaml_ng::from_str(&dry.ok()).unwrap();
+    assert!(!place.path("home/.kube/eksd/demo.yaml").exists());
+    place.eksd(&format!("cluster add {flags}")).talk();
+    assert_eq!(yaml(&place, "home/.kube/eksd/demo.yaml"), dry);
+
+    let said = place.eksd("cluster add demo --alias other").failed();
+    assert!(said.contains("fix: name a profile with `--profile`; for `default`: add "), "{said}");
+}
+
+#[test]
 fn add_takes_the_flags_of_update_kubeconfig() {
     let place = place();
     install(&place, &aws_v2());

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Change, Cluster, Drift, Kind};
+use crate::model::kubeconfig::Put;
 use crate::model::text::{printable, printable_sentence};
 
 impl Change {
@@ -97,21 +98,18 @@ impl Drift {
                 Some(format!("eksd cluster sync {alias}")),
             ),
             Kind::PutBack { what, aside } => {
-                let mut text = match (what.as_slice(), aside) {
+                let text = match (what.as_slice(), aside) {
                     (_, Some(aside)) => format!(
                         "{file} held no kubeconfig on {since} and was written anew; what stood there is kept in {aside}"
                     ),
-                    (what, None) => {
-                        format!(
-                            "{file} was edited by somebody on {since}: {} put back",
-                            what.join(", ")
-                        )
-                    }
+                    ([whole], None) if whole == Put::Whole.words() => format!(
+                        "{file} was gone or empty on {since} and was written anew; a namespace and what else was yours in it are lost"
+                    ),
+                    (what, None) => format!(
+                        "{file} was edited by somebody on {since}: {} put back; what is yours in it stays",
+                        what.join(", ")
+                    ),
                 };
-                text.push_str(match what.len() {
-                    0 => "",
-                    _ => "; what is yours in it stays",
-                });
                 told(format!("The file of cluster {alias} was put right"), text, None)
             }
         }
@@ -246,11 +244,19 @@ mod tests {
         ] {
             assert_eq!(Drift { kind, since }.told(&cluster(), "~/d.yaml").what, expected);
         }
-        let aside = Kind::PutBack { what: vec![], aside: Some("~/d.yaml.bad-1".into()) };
+        let whole = || vec![Put::Whole.words().to_owned()];
+        let gone = Kind::PutBack { what: whole(), aside: None };
         assert_eq!(
-            Drift { kind: aside, since }.told(&cluster(), "~/d.yaml").what,
-            "~/d.yaml held no kubeconfig on 2026-03-02 14:05 UTC and was written anew; what stood there is kept in ~/d.yaml.bad-1"
+            Drift { kind: gone, since }.told(&cluster(), "~/d.yaml").what,
+            "~/d.yaml was gone or empty on 2026-03-02 14:05 UTC and was written anew; a namespace and what else was yours in it are lost"
         );
+        for what in [vec![], whole()] {
+            let aside = Kind::PutBack { what, aside: Some("~/d.yaml.bad-1".into()) };
+            assert_eq!(
+                Drift { kind: aside, since }.told(&cluster(), "~/d.yaml").what,
+                "~/d.yaml held no kubeconfig on 2026-03-02 14:05 UTC and was written anew; what stood there is kept in ~/d.yaml.bad-1"
+            );
+        }
     }
 
     #[test]

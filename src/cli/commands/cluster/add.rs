@@ -6,18 +6,21 @@ use crate::{
         args::ClusterAddArgs,
         door::{self, ANSWER_LIMIT, Call, Wish},
         exit::Done,
-        output,
+        output::{self, Stop},
     },
     ipc::wire::{ClusterAddParams, ClusterStatus, Request},
     model::text::{printable, printable_sentence},
+    report::Code,
 };
 
 /// Registers a cluster.
 pub(super) fn add(call: &Call, args: ClusterAddArgs) -> Done {
     let target = into_file::Target::of(&args);
     let name = args.name.or(args.name_flag).unwrap_or_default();
-    let profile = args.profile.or_else(|| call.env.profile().map(str::to_owned));
-    let profile = profile.unwrap_or_else(|| "default".to_owned());
+    let named = args.profile.or_else(|| call.env.profile().map(str::to_owned));
+    let is_named = named.is_some();
+    let is_dry_run = args.dry_run;
+    let profile = named.unwrap_or_else(|| "default".to_owned());
     let params = ClusterAddParams {
         name,
         region: args.region,
@@ -27,9 +30,28 @@ pub(super) fn add(call: &Call, args: ClusterAddArgs) -> Done {
         proxy_url: args.proxy_url,
         alias: args.alias,
     };
-    if args.dry_run {
-        return into_file::show(call, &target, params);
+    let done = if is_dry_run {
+        into_file::show(call, &target, params)
+    } else {
+        register(call, &target, params)
+    };
+    done.map_err(|stop| if is_named { stop } else { unnamed(stop) })
+}
+
+/// Says that a profile has to be named, where none was and `default` cannot do it.
+fn unnamed(stop: Stop) -> Stop {
+    match stop {
+        Stop::Failed(mut report)
+            if [Code::UnknownProfile, Code::Misconfigured].contains(&report.code) =>
+        {
+            report.fix = format!("name a profile with `--profile`; for `default`: {}", report.fix);
+            Stop::Failed(report)
+        }
+        other => other,
     }
+}
+
+fn register(call: &Call, target: &into_file::Target, params: ClusterAddParams) -> Done {
     let proxy_url = params.proxy_url.clone();
     let request = Request::ClusterAdd(params);
     let cluster: ClusterStatus = door::ask(call, Wish::Started, &request, ANSWER_LIMIT)?;
@@ -41,7 +63,7 @@ pub(super) fn add(call: &Call, args: ClusterAddArgs) -> Done {
     if let Some(line) = about_the_way(&cluster) {
         output::talk(line);
     }
-    into_file::merge(call, &target, &cluster, proxy_url)
+    into_file::merge(call, target, &cluster, proxy_url)
 }
 
 /// Says once what stands between here and the API server: a timeout later does not.

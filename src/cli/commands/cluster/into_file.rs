@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{Trouble, absolute_one, command, usual, way_in, word};
+use super::files::{Trouble, absolute_one, command, way_in, word};
 use crate::{
     cli::{
         args::ClusterAddArgs,
@@ -19,6 +19,7 @@ use crate::{
             merge::{Merged, Wanted, merge as merged},
             secrets::masked,
         },
+        kubeconfig,
         text::{printable, printable_sentence},
     },
     report::{Code, Report},
@@ -60,20 +61,34 @@ impl Target {
     }
 }
 
-/// Prints the whole file as it would be, as the AWS CLI does; at a terminal without secrets.
+/// Prints the whole file as it would be, as the AWS CLI does; at a terminal without secrets. Without
+/// `--kubeconfig` that is the cluster's own: no other would be written.
 pub(super) fn show(call: &Call, target: &Target, params: ClusterAddParams) -> Done {
     let proxy_url = params.proxy_url.clone();
     let request = Request::ClusterDescribe(params);
     let described: ClusterDescribed = door::ask(call, Wish::Served, &request, ANSWER_LIMIT)?;
-    let authority = Some(described.certificate_authority);
-    let wanted = target.wanted(&described.alias, described.server, authority, proxy_url)?;
-    let path = absolute_one(target.file.as_deref().unwrap_or(&usual(call)))?;
+    let own = || call.paths.kubeconfig_dir.join(format!("{}.yaml", described.alias));
+    let path = target.file.as_deref().map_or_else(|| Ok(own()), absolute_one)?;
     let found = person_kubeconfig::read(&path).map_err(Report::from)?;
     let existing = found.as_ref().map(|found| found.text.as_str());
-    let merged =
-        merged(existing, &wanted).map_err(|refusal| Trouble::from(refusal).report(call, &path))?;
-    let text = if output::canvas(&call.env).is_screen { masked(&merged.text) } else { merged.text };
-    output::data(text)?;
+    let text = if target.file.is_some() {
+        let authority = Some(described.certificate_authority);
+        let wanted = target.wanted(&described.alias, described.server, authority, proxy_url)?;
+        let merged = merged(existing, &wanted);
+        merged.map_err(|refusal| Trouble::from(refusal).report(call, &path))?.text
+    } else {
+        let wanted = kubeconfig::Wanted {
+            alias: described.alias,
+            server: described.server,
+            certificate_authority: described.certificate_authority,
+            command: command()?,
+            proxy_url,
+            former_proxy_url: None,
+        };
+        let edit = kubeconfig::edit(existing, &wanted);
+        edit.text.or_else(|| existing.map(str::to_owned)).unwrap_or_default()
+    };
+    output::data(if output::canvas(&call.env).is_screen { masked(&text) } else { text })?;
     output::talk(format!(
         "nothing was registered or written; this is what {} would be",
         printable_sentence(&call.paths.shown(&path))

@@ -47,7 +47,14 @@ pub(super) fn lint(call: &Call, args: &ClusterLintArgs) -> Done {
         }
         let count = |level| findings.iter().filter(|finding| finding.level == level).count();
         let (errors, warnings) = (count(Level::Error), count(Level::Warning));
-        output::talk(format!("{} files, {errors} errors, {warnings} warnings", opened.len()));
+        let counted =
+            |count: usize, word| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        output::talk(format!(
+            "{}, {}, {}",
+            counted(opened.len(), "file"),
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        ));
     }
     Ok(if has_error { FOUND } else { 0 })
 }

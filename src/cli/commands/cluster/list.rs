@@ -20,7 +20,7 @@ pub(super) fn list(call: &Call, json: bool) -> Done {
         return Ok(0);
     }
     if clusters.is_empty() {
-        output::talk("no cluster is registered: eksd cluster add NAME --region R --profile P");
+        output::talk(super::NONE);
         return Ok(0);
     }
     let canvas = output::canvas(&call.env);

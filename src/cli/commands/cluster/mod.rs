@@ -24,6 +24,9 @@ use crate::{
     report::Report,
 };
 
+/// What is said where no cluster is registered.
+const NONE: &str = "no cluster is registered: `eksd cluster discover --all` looks for some, `eksd cluster add NAME --region R --profile P` registers one";
+
 /// Runs `eksd cluster`.
 pub fn run(call: &Call, command: ClusterCommand) -> Done {
     match command {

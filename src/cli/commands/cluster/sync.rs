@@ -32,7 +32,7 @@ pub(super) fn sync(call: &Call, alias: Option<String>) -> Done {
         }
     }
     if done.clusters.is_empty() {
-        output::talk("no cluster is registered: eksd cluster add NAME --region R --profile P");
+        output::talk(super::NONE);
     }
     Ok(code)
 }
