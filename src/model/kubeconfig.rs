@@ -11,6 +11,8 @@
 
 use serde_yaml_ng::{Mapping, Value};
 
+use super::cluster::WHOLE;
+
 /// Aliases that a file may have. Nested, they make a text grow in memory by powers ("billion laughs",
 /// CVE-2019-11253); no tool writes any into a kubeconfig, and so few cannot do harm.
 const MOST_ALIASES: usize = 8;
@@ -72,7 +74,7 @@ impl Put {
     /// Returns it in words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Whole => "the whole file",
+            Self::Whole => WHOLE,
             Self::Server => "the server address",
             Self::Authority => "the CA",
             Self::Bypass => "the check of the CA",

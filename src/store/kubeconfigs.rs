@@ -51,6 +51,14 @@ pub fn is_different(path: &Path, wanted: &Wanted) -> bool {
     }
 }
 
+/// Returns what the file would say if it were put right.
+pub fn preview(path: &Path, wanted: &Wanted) -> Result<String, Report> {
+    let existing = atomic::read(path)?;
+    let text = existing.as_ref().map(|content| String::from_utf8_lossy(&content.bytes));
+    let edit = edit(text.as_deref(), wanted);
+    Ok(edit.text.or_else(|| text.map(Into::into)).unwrap_or_default())
+}
+
 /// Makes the file at `path` say what it must. A file that held nonsense is kept aside first.
 /// `before` is what it had to say until now, where that is something else. Blocks the thread.
 ///

@@ -6,15 +6,20 @@ use std::sync::Arc;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    agent::event::{Ask, Event, Mailbox, Patience},
+    agent::{
+        event::{Ask, Event, Mailbox, Patience},
+        refresh::blocking,
+    },
     aws::Kind,
     ipc::wire::{ClusterDescribed, ClusterStatus, SyncedCluster},
     model::{
         Credentials, Reach,
         cluster::{Cluster, ClusterFacts, Found},
+        kubeconfig::Wanted,
         text::printable,
     },
     report::{Code, Report},
+    store::kubeconfigs,
     world::World,
 };
 
@@ -61,18 +66,31 @@ impl Errand {
     /// Asks AWS and keeps nothing.
     pub(crate) async fn describe(
         self,
-        world: &World,
+        world: &Arc<World>,
         mailbox: &Mailbox,
     ) -> Result<ClusterDescribed, Report> {
         let found = self.ask(world, mailbox).await?;
         let facts = self.usable(&found)?;
+        let path = world.kubeconfig_path(&self.cluster.alias);
+        let wanted = Wanted {
+            alias: self.cluster.alias.clone(),
+            server: facts.endpoint.clone().unwrap_or_default(),
+            certificate_authority: facts.certificate_authority.clone().unwrap_or_default(),
+            command: world.command.clone(),
+            proxy_url: self.cluster.proxy_url.clone(),
+            former_proxy_url: None,
+        };
+        let told = wanted.clone();
+        let file = blocking(move || kubeconfigs::preview(&path, &told));
+        let file = file.await.map_err(|trouble| trouble.report)??;
         Ok(ClusterDescribed {
             alias: self.cluster.alias.clone(),
             name: self.cluster.name.clone(),
             region: self.cluster.region.clone(),
             arn: facts.arn.clone(),
-            server: facts.endpoint.clone().unwrap_or_default(),
-            certificate_authority: facts.certificate_authority.clone().unwrap_or_default(),
+            server: wanted.server,
+            certificate_authority: wanted.certificate_authority,
+            file,
         })
     }
 

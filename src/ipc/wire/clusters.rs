@@ -47,6 +47,8 @@ pub struct ClusterDescribed {
     pub server: String,
     /// The API server's CA: PEM, in base64.
     pub certificate_authority: String,
+    /// What its kubeconfig file would say.
+    pub file: String,
 }
 
 /// A registered cluster.

@@ -9,6 +9,9 @@ mod words;
 
 use jiff::Timestamp;
 
+/// What was put back where a file was written anew.
+pub const WHOLE: &str = "the whole file";
+
 pub use self::{
     access::{EndpointAccess, check_alias, check_proxy_url},
     compare::{Comparison, Found, compare},

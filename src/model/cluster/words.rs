@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Change, Cluster, Drift, Kind};
-use crate::model::kubeconfig::Put;
+use super::{Change, Cluster, Drift, Kind, WHOLE};
 use crate::model::text::{printable, printable_sentence};
 
 impl Change {
@@ -102,7 +101,7 @@ impl Drift {
                     (_, Some(aside)) => format!(
                         "{file} held no kubeconfig on {since} and was written anew; what stood there is kept in {aside}"
                     ),
-                    ([whole], None) if whole == Put::Whole.words() => format!(
+                    ([whole], None) if whole == WHOLE => format!(
                         "{file} was gone or empty on {since} and was written anew; a namespace and what else was yours in it are lost"
                     ),
                     (what, None) => format!(
@@ -244,7 +243,7 @@ mod tests {
         ] {
             assert_eq!(Drift { kind, since }.told(&cluster(), "~/d.yaml").what, expected);
         }
-        let whole = || vec![Put::Whole.words().to_owned()];
+        let whole = || vec![WHOLE.to_owned()];
         let gone = Kind::PutBack { what: whole(), aside: None };
         assert_eq!(
             Drift { kind: gone, since }.told(&cluster(), "~/d.yaml").what,

@@ -19,7 +19,6 @@ use crate::{
             merge::{Merged, Wanted, merge as merged},
             secrets::masked,
         },
-        kubeconfig,
         text::{printable, printable_sentence},
     },
     report::{Code, Report},
@@ -67,26 +66,21 @@ pub(super) fn show(call: &Call, target: &Target, params: ClusterAddParams) -> Do
     let proxy_url = params.proxy_url.clone();
     let request = Request::ClusterDescribe(params);
     let described: ClusterDescribed = door::ask(call, Wish::Served, &request, ANSWER_LIMIT)?;
-    let own = || call.paths.kubeconfig_dir.join(format!("{}.yaml", described.alias));
-    let path = target.file.as_deref().map_or_else(|| Ok(own()), absolute_one)?;
-    let found = person_kubeconfig::read(&path).map_err(Report::from)?;
-    let existing = found.as_ref().map(|found| found.text.as_str());
-    let text = if target.file.is_some() {
-        let authority = Some(described.certificate_authority);
-        let wanted = target.wanted(&described.alias, described.server, authority, proxy_url)?;
-        let merged = merged(existing, &wanted);
-        merged.map_err(|refusal| Trouble::from(refusal).report(call, &path))?.text
-    } else {
-        let wanted = kubeconfig::Wanted {
-            alias: described.alias,
-            server: described.server,
-            certificate_authority: described.certificate_authority,
-            command: command()?,
-            proxy_url,
-            former_proxy_url: None,
-        };
-        let edit = kubeconfig::edit(existing, &wanted);
-        edit.text.or_else(|| existing.map(str::to_owned)).unwrap_or_default()
+    let (path, text) = match target.file.as_deref() {
+        None => {
+            let name = format!("{}.yaml", described.alias);
+            (call.paths.kubeconfig_dir.join(name), described.file)
+        }
+        Some(file) => {
+            let path = absolute_one(file)?;
+            let found = person_kubeconfig::read(&path).map_err(Report::from)?;
+            let existing = found.as_ref().map(|found| found.text.as_str());
+            let authority = Some(described.certificate_authority);
+            let wanted = target.wanted(&described.alias, described.server, authority, proxy_url)?;
+            let merged = merged(existing, &wanted);
+            let merged = merged.map_err(|refusal| Trouble::from(refusal).report(call, &path))?;
+            (path, merged.text)
+        }
     };
     output::data(if output::canvas(&call.env).is_screen { masked(&text) } else { text })?;
     output::talk(format!(
