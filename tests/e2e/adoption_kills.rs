@@ -114,7 +114,10 @@ fn no_edit_of_kubectls_is_lost_beside_rewriting() {
                 if std::fs::File::create_new(&lock).is_ok() {
                     let text = place.read(CONFIG);
                     if let Some((before, _)) = text.split_once("    exec:") {
-                        place.write(CONFIG, &format!("{before}    exec:{exec}"));
+                        // By rename: kubectl reads before it locks, and an empty file would make it
+                        // drop whatever it did not see.
+                        place.write("beside", &format!("{before}    exec:{exec}"));
+                        std::fs::rename(place.path("beside"), place.path(CONFIG)).unwrap();
                     }
                     std::fs::remove_file(&lock).unwrap();
                 }
