@@ -122,7 +122,8 @@ impl Book {
         let is_new = |at: &Timestamp| made.is_none_or(|made| !made.seconds.contains(at));
         let mut seconds = (0..).map_while(|back| second(back).ok());
         let sign_at = seconds.find(is_new).unwrap_or(time.at_aws);
-        let end = ask_again_at(sign_at, credentials_end);
+        // The token's life begins with its second; that of the credentials goes on from now.
+        let end = ask_again_at(time.at_aws, credentials_end).min(ask_again_at(sign_at, None));
         let left = span(time.at_aws, end).max(SHORTEST);
         let expires_at = time.here.checked_add(left).unwrap_or(end);
         Order { sign_at, expires_at, is_early, is_last: false }
