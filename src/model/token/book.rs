@@ -298,6 +298,16 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_often_is_given_what_is_left_of_the_keys() {
+        let (mut book, kubectl) = (Book::default(), asker(7, 100, "kubectl"));
+        for _ in 0..20 {
+            let order = book.order(&key("A"), Some(&kubectl), Some(at(8)), time(0));
+            book.note(&key("A"), Some(&kubectl), &order, time(0));
+            assert_eq!(order.expires_at, at(4), "half of it, whatever second is signed for");
+        }
+    }
+
+    #[test]
     fn tokens_made_in_the_same_second_differ() {
         let (mut book, kubectl) = (Book::default(), asker(7, 100, "kubectl"));
         let mut seen = Vec::new();
