@@ -11,7 +11,7 @@
 
 use serde_yaml_ng::{Mapping, Value};
 
-use super::cluster::WHOLE;
+use super::{cluster::WHOLE, foreign::merge::OTHER_LOGINS};
 
 /// Aliases that a file may have. Nested, they make a text grow in memory by powers ("billion laughs",
 /// CVE-2019-11253); no tool writes any into a kubeconfig, and so few cannot do harm.
@@ -314,17 +314,7 @@ fn own_user(tree: &mut Mapping, wanted: &Wanted, note: &mut impl FnMut(Put)) {
         user.insert("exec".into(), exec);
         note(if is_moved { Put::EksdMoved } else { Put::Plugin });
     }
-    for key in [
-        "token",
-        "tokenFile",
-        "client-certificate",
-        "client-certificate-data",
-        "client-key",
-        "client-key-data",
-        "username",
-        "password",
-        "auth-provider",
-    ] {
+    for key in OTHER_LOGINS {
         if user.remove(key).is_some() {
             note(Put::OtherLogin);
         }

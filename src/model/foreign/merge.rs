@@ -37,7 +37,7 @@ pub struct Merged {
 }
 
 /// Other ways to log in, which would go before the plugin or beside it.
-const OTHER_LOGINS: [&str; 9] = [
+pub(in crate::model) const OTHER_LOGINS: [&str; 9] = [
     "token",
     "tokenFile",
     "client-certificate",
